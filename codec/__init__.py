@@ -1,0 +1,1 @@
+"""Image in, layers of bytes out. Knows nothing of channels."""

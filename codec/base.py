@@ -1,0 +1,100 @@
+"""What a codec is: an image in, layers of bytes out; any prefix of layers in, an image out.
+
+Plain frozen dataclasses and numpy arrays cross this border, so that the testbed can treat the
+semantic codec, JPEG and a user's own codec alike.
+
+    image --encode--> EncodedImage(layers) ~~~ link ~~~ ReceivedLayer, ... --decode--> DecodedImage
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Image: TypeAlias = NDArray[np.uint8]
+"""A picture: uint8 of shape (height, width, 3), RGB, values 0-255."""
+
+
+class CodecError(ValueError):
+    """A codec was asked for something it cannot do, or given bytes that are not its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One layer of a coded image: the bytes that go to the link, all of them charged."""
+
+    name: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedImage:
+    """A coded image. Layer `l` is of use only to a receiver that has layers 0 .. l-1 whole."""
+
+    layers: tuple[Layer, ...]
+
+    @property
+    def payload_bits(self) -> int:
+        return 8 * sum(len(layer.data) for layer in self.layers)
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedLayer:
+    """The leading bytes of one layer as they came through; `complete` if none is missing.
+
+    The bytes are intact (each packet's CRC held); what is missing is missing at the end.
+    """
+
+    data: bytes
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedImage:
+    """What the receiver sees. `image` is None if nothing could be decoded."""
+
+    image: Image | None
+    layers_decoded: int
+    """Whole layers that contributed to the picture."""
+
+
+class ImageCodec(Protocol):
+    """Implemented by every codec; `tests/test_codec_contract.py` holds each to the same laws."""
+
+    name: str
+
+    scalable: bool
+    """True: one stream serves every budget and may be cut at any byte. False: the image is coded
+    anew for every budget, and a stream with bytes missing cannot be decoded."""
+
+    def encode_batch(
+        self, images: Sequence[Image], budget_bytes: int | None = None
+    ) -> list[EncodedImage | None]:
+        """Codes each image; the result never depends on which images share the batch.
+
+        `budget_bytes` bounds the sum of an image's layers. A scalable codec ignores it (the
+        packetiser cuts); any other returns the best picture that fits, or None if none does.
+        Raises CodecError for an array that is not an Image.
+        """
+        ...
+
+    def decode_batch(self, received: Sequence[Sequence[ReceivedLayer]]) -> list[DecodedImage]:
+        """Decodes each image from its received layers: `received[b][l]` is layer l of image b.
+
+        An entry may hold fewer layers than were sent, also none. Never raises on bytes that were
+        cut short: it stops at the last thing that they determine.
+        """
+        ...
+
+
+def check_image(image: Image) -> None:
+    """Raises CodecError unless `image` is uint8 of shape (H >= 1, W >= 1, 3)."""
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
+        raise CodecError(
+            f"expected an image of dtype uint8 and shape (height, width, 3), "
+            f"found {image.dtype} {tuple(image.shape)}"
+        )

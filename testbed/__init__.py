@@ -1,0 +1,1 @@
+"""Joins codecs and links: scenarios, transmission, metrics, figures."""
