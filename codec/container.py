@@ -1,0 +1,78 @@
+"""A coded image as a file: the layers behind a small index.
+
+    b"SCTB" | version 1 | length of the profile's name, its UTF-8 bytes |
+    first 8 bytes of the weights' sha256 | correction rule (0 interval, 1 one_sided) |
+    number of layers | length of each layer (4 bytes, big-endian) | the layers
+
+A simulated link does not send this index: its packets' headers do that work, and are charged. A
+file that was cut gives the layers that are whole and what is there of the next.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from codec.base import CodecError, EncodedImage, ReceivedLayer
+from codec.bitplane_correction import CorrectionRule
+
+MAGIC = b"SCTB"
+FILE_VERSION = 1
+_HASH_BYTES = 8
+_RULES: tuple[CorrectionRule, ...] = ("interval", "one_sided")
+
+
+@dataclass(frozen=True, slots=True)
+class StoredImage:
+    """What a file holds. `weights_sha256` are the first 16 hex characters."""
+
+    profile: str
+    weights_sha256: str
+    correction: CorrectionRule
+    layers: tuple[ReceivedLayer, ...]
+
+
+def write_container(
+    encoded: EncodedImage, profile: str, weights_sha256: str, correction: CorrectionRule
+) -> bytes:
+    """The file's bytes."""
+    name = profile.encode()
+    head = [
+        MAGIC,
+        bytes([FILE_VERSION, len(name)]),
+        name,
+        bytes.fromhex(weights_sha256)[:_HASH_BYTES],
+        bytes([_RULES.index(correction), len(encoded.layers)]),
+    ]
+    lengths = [len(layer.data).to_bytes(4, "big") for layer in encoded.layers]
+    return b"".join([*head, *lengths, *(layer.data for layer in encoded.layers)])
+
+
+def read_container(data: bytes) -> StoredImage:
+    """The inverse. Raises CodecError for bytes that are not such a file or end in its index."""
+    if data[:4] != MAGIC:
+        raise CodecError("not a file of the layered codec (it does not begin with SCTB)")
+    try:
+        version, name_length = data[4], data[5]
+        if version != FILE_VERSION:
+            raise CodecError(f"expected file version {FILE_VERSION}, found {version}")
+        at = 6 + name_length
+        profile = data[6:at].decode()
+        weights = data[at : at + _HASH_BYTES].hex()
+        at += _HASH_BYTES
+        rule, count = _RULES[data[at]], data[at + 1]
+        at += 2
+        lengths = [int.from_bytes(data[at + 4 * i : at + 4 * i + 4], "big") for i in range(count)]
+        at += 4 * count
+    except (IndexError, UnicodeDecodeError) as error:
+        raise CodecError("the file's index is cut or damaged") from error
+    if at > len(data):
+        raise CodecError("the file's index is cut")
+    layers = []
+    for length in lengths:
+        piece = data[at : at + length]
+        if piece or length == 0:
+            layers.append(ReceivedLayer(piece, len(piece) == length))
+        if len(piece) < length:
+            break
+        at += length
+    return StoredImage(profile, weights, rule, tuple(layers))

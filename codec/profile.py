@@ -1,0 +1,102 @@
+"""A profile: everything trained that the semantic codec needs, from one safetensors file.
+
+`weights/<profile>.safetensors` holds integers only; `weights/<profile>.json` beside it is the
+manifest: the file's sha256, the data and command that made it, and its validation figures.
+
+    encoder.*  decoder.*            semantic encoder and decoder (see convolution.py)
+    enhancement8.* .. enhancement1.*
+    latent.p1                       start states of the latent's contexts, P(bin = 1) 2^15
+    plane8.p1 .. plane1.p1          the same for each plane's error flags
+    planeN.weights, .residual_steps, .slope_steps    see plane_coder.PlaneModel
+    shift                           how fast contexts adapt (H.266, 9.3.2.2)
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.torch import load
+from torch import Tensor
+
+from codec.base import CodecError
+from codec.bitplanes import PLANES
+from codec.cabac import context_states_from_p1_15bit
+from codec.networks import ExactAutoencoder, ExactEnhancement
+from codec.plane_coder import PlaneModel
+
+WEIGHTS_FOLDER = Path(__file__).parent / "weights"
+
+
+@dataclass(frozen=True)
+class Profile:
+    """The networks and tables of one trained codec; `sha256` is that of its weights file.
+
+    `latent_states` and `plane_states[plane]` are CABAC context states, int32 (contexts, 4).
+    """
+
+    name: str
+    sha256: str
+    autoencoder: ExactAutoencoder
+    enhancement: dict[int, ExactEnhancement]
+    latent_states: NDArray[np.int32]
+    plane_states: dict[int, NDArray[np.int32]]
+    plane_models: dict[int, PlaneModel]
+
+
+def profile_names() -> list[str]:
+    """Profiles that ship with the package."""
+    return sorted(path.stem for path in WEIGHTS_FOLDER.glob("*.safetensors"))
+
+
+@cache
+def load_profile(name: str) -> Profile:
+    """A profile by name or by the path of a safetensors file. Raises CodecError if it cannot be."""
+    path = Path(name) if name.endswith(".safetensors") else WEIGHTS_FOLDER / f"{name}.safetensors"
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise CodecError(
+            f"no weights for the profile '{name}': expected one of {', '.join(profile_names())} "
+            f"or the path of a .safetensors file ({error.strerror})"
+        ) from error
+    try:
+        return profile_from_tensors(path.stem, hashlib.sha256(raw).hexdigest(), load(raw))
+    except Exception as error:
+        raise CodecError(f"{path} is not a weights file of this codec: {error}") from error
+
+
+def profile_from_tensors(name: str, sha256: str, tensors: dict[str, Tensor]) -> Profile:
+    """Builds a profile from the tensors of a weights file. Raises KeyError if one is missing."""
+
+    def part(prefix: str) -> dict[str, Tensor]:
+        start = f"{prefix}."
+        return {k.removeprefix(start): v for k, v in tensors.items() if k.startswith(start)}
+
+    def table(key: str) -> NDArray[np.int32]:
+        return tensors[key].numpy().astype(np.int32)
+
+    shift = int(tensors["shift"])
+    return Profile(
+        name=name,
+        sha256=sha256,
+        autoencoder=ExactAutoencoder(part("encoder"), part("decoder")),
+        enhancement={plane: ExactEnhancement(part(f"enhancement{plane}")) for plane in PLANES},
+        latent_states=context_states_from_p1_15bit(table("latent.p1"), shift),
+        plane_states={
+            plane: context_states_from_p1_15bit(table(f"plane{plane}.p1"), shift)
+            for plane in PLANES
+        },
+        plane_models={
+            plane: PlaneModel(
+                table(f"plane{plane}.weights"),
+                table(f"plane{plane}.residual_steps"),
+                table(f"plane{plane}.slope_steps"),
+            )
+            for plane in PLANES
+        },
+    )

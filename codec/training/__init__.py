@@ -1,0 +1,1 @@
+"""Training of the semantic codec: data, autoencoder, enhancement networks, contexts, export."""

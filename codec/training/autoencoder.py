@@ -1,0 +1,89 @@
+"""Stage 1: the semantic encoder and decoder, trained for rate + distortion.
+
+loss = bits per pixel + weight * mean squared error (grey levels squared). The rate is the
+cross-entropy of the latent, with uniform noise for rounding, under a factorised prior (a mixture
+of three logistics per channel); the decoder sees rounded latents (straight-through gradient).
+Source: Balle et al., "End-to-end optimized image compression" (2017), section 3, for noise as
+rounding.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from codec.convolution import TrainableConv
+from codec.fixed_point import PIXEL
+from codec.semantic_decoder import SemanticDecoder
+from codec.semantic_encoder import LATENT_CHANNELS, SemanticEncoder
+from codec.training.loop import LoopSettings, train
+
+
+class LogisticMixturePrior(nn.Module):
+    """P(latent) per channel: `bits(latent)` gives -log2 of each value's probability."""
+
+    def __init__(self, channels: int, components: int = 3) -> None:
+        super().__init__()
+        shape = (1, channels, components, 1, 1)
+        self.weight = nn.Parameter(torch.zeros(shape))
+        self.mean = nn.Parameter(0.1 * torch.randn(shape))
+        self.log_scale = nn.Parameter(torch.linspace(-2.0, 0.5, components).view(1, 1, -1, 1, 1)
+                                      .repeat(1, channels, 1, 1, 1))  # fmt: skip
+
+    def bits(self, latent: Tensor) -> Tensor:
+        x = latent.unsqueeze(2) - self.mean
+        precision = torch.exp(-self.log_scale.clamp(-4, 5))
+        mass = torch.sigmoid((x + 0.5) * precision) - torch.sigmoid((x - 0.5) * precision)
+        probability = (mass * torch.softmax(self.weight, 2)).sum(2)
+        return -torch.log2(probability.clamp_min(1e-7))
+
+
+class Autoencoder(nn.Module):
+    """Encoder, prior and decoder in their learning form."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder = SemanticEncoder(TrainableConv)
+        self.decoder = SemanticDecoder(TrainableConv)
+        self.prior = LogisticMixturePrior(LATENT_CHANNELS)
+
+    def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
+        """uint8 (B, 3, H, W) -> predicted grey levels (B, 3, H, W) and bits of each latent."""
+        x = pictures.float() / PIXEL.unit
+        latent = self.encoder(x).float()
+        bits = self.prior.bits(latent + torch.rand_like(latent) - 0.5)
+        rounded = latent + (torch.round(latent) - latent).detach()
+        return 256 * torch.sigmoid(self.decoder(rounded).float()) - 0.5, bits
+
+
+def augment(pictures: NDArray[np.uint8], random: np.random.Generator) -> Tensor:
+    """Mirrors a random half of the batch."""
+    flip = random.random(len(pictures)) < 0.5
+    flipped = np.where(flip[:, None, None, None], pictures[..., ::-1], pictures)
+    return torch.from_numpy(np.ascontiguousarray(flipped))
+
+
+def train_autoencoder(
+    pictures: NDArray[np.uint8], settings: LoopSettings, distortion_weight: float
+) -> Autoencoder:
+    """`distortion_weight` in bits per pixel for each squared grey level."""
+    torch.manual_seed(settings.seed)
+    random = np.random.default_rng(settings.seed)
+    model = Autoencoder().to(settings.device)
+    for half in (model.encoder, model.decoder):
+        half.to(memory_format=torch.channels_last)
+
+    def loss_of(indices: NDArray[np.int64]) -> tuple[Tensor, dict[str, float]]:
+        batch = augment(pictures[indices], random).to(settings.device)
+        with torch.autocast(settings.device, dtype=torch.bfloat16):
+            predicted, bits = model(batch)
+        bpp = bits.sum() / (batch.shape[0] * batch.shape[2] * batch.shape[3])
+        mse = F.mse_loss(predicted, batch.float())
+        psnr_db = 10 * torch.log10(255**2 / mse.detach())
+        return bpp + distortion_weight * mse, {"bpp": bpp.item(), "psnr_of_mean_db": psnr_db.item()}
+
+    train("autoencoder", model, loss_of, len(pictures), settings)
+    return model

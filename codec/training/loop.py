@@ -1,0 +1,113 @@
+"""The training loop that both stages share: time budget, cosine rate, checkpoints, a CSV log."""
+
+from __future__ import annotations
+
+import csv
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+CHECKPOINT_EVERY_S = 60.0
+LOG_EVERY_STEPS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class LoopSettings:
+    """How long and how: `minutes` of wall clock, checkpoints and log under `folder`."""
+
+    folder: Path
+    minutes: float
+    batch: int = 96
+    peak_rate: float = 2e-3
+    seed: int = 1
+    device: str = "cpu"
+
+
+def shuffled_batches(count: int, batch: int, seed: int) -> Iterator[NDArray[np.int64]]:
+    """Index batches without end, each epoch in an order of its own."""
+    epoch = 0
+    while True:
+        order = np.random.default_rng([seed, epoch]).permutation(count)
+        for start in range(0, count - batch + 1, batch):
+            yield order[start : start + batch]
+        epoch += 1
+
+
+def train(
+    name: str,
+    model: nn.Module,
+    loss_of: Callable[[NDArray[np.int64]], tuple[Tensor, dict[str, float]]],
+    count: int,
+    settings: LoopSettings,
+) -> None:
+    """Minimises `loss_of(indices)` over `count` items until the time is up.
+
+    The learning rate warms up over 2 % of the time and then falls along a cosine to zero, by the
+    clock and not by steps, so that any budget gives a finished network. A checkpoint every minute
+    carries the time already used; a later call with the same folder goes on from it.
+    """
+    checkpoint = settings.folder / f"{name}.checkpoint.pt"
+    optimiser = torch.optim.AdamW(model.parameters(), lr=settings.peak_rate, weight_decay=1e-4)
+    used_s, step = 0.0, 0
+    if checkpoint.exists():
+        saved = torch.load(checkpoint, weights_only=True)
+        model.load_state_dict(saved["model"])
+        optimiser.load_state_dict(saved["optimiser"])
+        used_s, step = saved["used_s"], saved["step"]
+    budget_s = 60.0 * settings.minutes
+    batches = shuffled_batches(count, settings.batch, settings.seed + step)
+    started = saved_at = time.monotonic() - used_s
+    model.train()
+    while (elapsed := time.monotonic() - started) < budget_s:
+        done = elapsed / budget_s
+        rate = settings.peak_rate * float(min(done / 0.02 + 0.01, 0.5 * (1 + np.cos(np.pi * done))))
+        for group in optimiser.param_groups:
+            group["lr"] = rate
+        loss, figures = loss_of(next(batches))
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimiser.step()
+        step += 1
+        if step % LOG_EVERY_STEPS == 0:
+            log(settings.folder, name, step, elapsed, {"loss": loss.item(), **figures})
+        if time.monotonic() - saved_at > CHECKPOINT_EVERY_S:
+            saved_at = time.monotonic()
+            save(checkpoint, model, optimiser, saved_at - started, step)
+    save(checkpoint, model, optimiser, budget_s, step)
+    model.eval()
+
+
+def save(
+    path: Path, model: nn.Module, optimiser: torch.optim.Optimizer, used_s: float, step: int
+) -> None:
+    state = {
+        "model": model.state_dict(),
+        "optimiser": optimiser.state_dict(),
+        "used_s": used_s,
+        "step": step,
+    }
+    partial = path.with_suffix(".partial")
+    torch.save(state, partial)
+    partial.replace(path)
+
+
+def log(folder: Path, name: str, step: int, elapsed_s: float, figures: dict[str, float]) -> None:
+    path = folder / f"{name}.csv"
+    new = not path.exists()
+    with path.open("a", newline="") as file:
+        writer = csv.writer(file)
+        if new:
+            writer.writerow(["step", "elapsed_s", *figures])
+        writer.writerow([step, f"{elapsed_s:.1f}", *(f"{value:.5g}" for value in figures.values())])
+    print(
+        f"{name} step {step} {elapsed_s:.0f} s",
+        *(f"{k} {v:.4g}" for k, v in figures.items()),
+        flush=True,
+    )

@@ -1,0 +1,39 @@
+"""What `testbed bench` prints."""
+
+from __future__ import annotations
+
+from channels.bench import bench_ldpc
+from codec.bench_cabac import bench_cabac
+
+
+def print_ldpc() -> None:
+    """Speed and block errors of the LDPC decoders on the same words; ratios within this run."""
+    run = bench_ldpc()
+    print(
+        f"5G NR LDPC, k = {run.k}, n = {run.n}, {run.modulation}, Eb/N0 {run.ebn0_db:g} dB, "
+        f"{run.words} words, at most {run.iterations} iterations, one core"
+    )
+    for name, speed, errors in (
+        ("ours, layered offset min-sum", run.ours_mbit_s, run.ours_block_errors),
+        (
+            "Sionna, boxplus-phi, flooding",
+            run.sionna_default_mbit_s,
+            run.sionna_default_block_errors,
+        ),
+        (
+            "Sionna, layered offset min-sum",
+            run.sionna_layered_mbit_s,
+            run.sionna_layered_block_errors,
+        ),
+    ):
+        print(f"  {name:31} {speed:8.3f} info Mbit/s   {errors} block errors")
+    print(f"  ours is {run.speedup:.0f} and {run.speedup_layered:.0f} times as fast")
+
+
+def print_cabac() -> None:
+    """Mbin/s of the arithmetic coder in batch calls."""
+    speed = bench_cabac()
+    print(
+        f"CABAC, one core: encode {speed.encode_mbin_per_s:.0f} Mbin/s, "
+        f"decode {speed.decode_mbin_per_s:.0f} Mbin/s"
+    )

@@ -1,0 +1,60 @@
+"""What `testbed check` and `testbed list` print."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from codec.profile import profile_names
+from testbed.budget import link_budget
+from testbed.runner import plan
+from testbed.scenario import (
+    CHANNELS,
+    CODEC_SECTIONS,
+    FADING_BLOCKS,
+    IMAGE_SETS,
+    MODULATION_BITS,
+    load_scenario,
+)
+
+
+def check_scenario(file: Path, overrides: Sequence[str]) -> None:
+    """Loads everything the scenario names and prints its link budget. Raises TestbedError."""
+    scenario = load_scenario(file, overrides)
+    planned = plan(scenario)
+    sizes = list(dict.fromkeys(image.pixels.shape[:2] for image in planned.images))
+    table = Table(title="Link budget: the most that a codec may send, in one layer")
+    for heading in (
+        "picture", "CBR", "channel uses", "modulation", "bits/use", "rate", "Es/N0 dB", "Eb/N0 dB",
+        "payload bytes", "bpp", "largest packet (k, n)",
+    ):  # fmt: skip
+        table.add_column(heading, justify="right", no_wrap=True)
+    for line in link_budget(scenario, sizes):
+        table.add_row(
+            f"{line.width}x{line.height}", str(line.point.cbr), str(line.budget_uses),
+            line.point.modulation, str(line.bits_per_use), f"{line.point.code_rate:.3g}",
+            f"{line.point.snr_db:g}", f"{line.point.ebn0_db:.2f}", str(line.capacity_bytes),
+            f"{line.capacity_bpp:.3f}", f"({line.k}, {line.n})" if line.k else "none fits",
+        )  # fmt: skip
+    # As wide as it needs to be also where the output is a file.
+    Console(width=max(140, Console().width)).print(table)
+    print(
+        f"{file}: ok; {len(planned.trials)} trials: {len(planned.images)} images, "
+        f"{len(scenario.codecs)} codecs, {scenario.repetitions} repetitions"
+    )
+
+
+def print_choices() -> None:
+    """One line for each kind of thing that a scenario names."""
+    for kind, names in {
+        "codecs": CODEC_SECTIONS,
+        "profiles of the semantic codec": profile_names(),
+        "channels": CHANNELS,
+        "fading blocks": FADING_BLOCKS,
+        "modulations": MODULATION_BITS,
+        "image sets": IMAGE_SETS,
+    }.items():
+        print(f"{kind}: {', '.join(names)}")

@@ -1,0 +1,131 @@
+"""The command line. Everything heavy is imported where it is used: `--help` must be quick."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from testbed.errors import TestbedError
+
+app = typer.Typer(
+    help="A simulated wireless testbed for semantic communication with scalable image coding.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+ScenarioFile = Annotated[Path, typer.Argument(metavar="FILE", help="the scenario's YAML file")]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="replace a value, as link.snr_db=[0,5]"),
+]
+
+
+def main() -> None:
+    """Runs the command; an error that the user can mend is one line per problem, no traceback."""
+    try:
+        app()
+    except TestbedError as error:
+        print(error, file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print("stopped; run the same command again to go on", file=sys.stderr)
+        sys.exit(130)
+
+
+@app.command()
+def run(
+    file: ScenarioFile,
+    out: Annotated[
+        Path | None, typer.Option(help="folder of the results; results/<name> unless given")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="processes; one per core unless given")
+    ] = None,
+    overrides: Overrides = None,
+) -> None:
+    """Run a scenario: trials.csv, manifest.json and figures/ in the results folder.
+
+    What was finished before an interruption is kept: the same command goes on from there.
+    """
+    from testbed.run_command import run_scenario
+
+    run_scenario(file, out, workers, overrides or [], sys.argv)
+
+
+@app.command()
+def check(file: ScenarioFile, overrides: Overrides = None) -> None:
+    """Check a scenario and print its link budget, without running it."""
+    from testbed.check_command import check_scenario
+
+    check_scenario(file, overrides or [])
+
+
+@app.command("list")
+def list_() -> None:
+    """List what a scenario can name: codecs, channels, modulations, image sets, profiles."""
+    from testbed.check_command import print_choices
+
+    print_choices()
+
+
+@app.command()
+def encode(
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...")],
+    out: Annotated[Path, typer.Option(help="folder of the coded files")],
+    profile: Annotated[str, typer.Option(help="trained weights to use")] = "paper",
+    layers: Annotated[int, typer.Option(min=1, max=9, help="code so many layers")] = 9,
+) -> None:
+    """Code pictures with the layered codec and print the exact size of each layer."""
+    from codec.semantic_codec import LAYER_NAMES
+    from testbed.files import encode_files
+
+    for coded in encode_files(images, out, profile, layers):
+        pixels, total = coded.height * coded.width, 0
+        print(f"{coded.path}: {coded.width}x{coded.height}, index {coded.index_bytes} bytes")
+        for name, size in zip(LAYER_NAMES, coded.layer_bytes, strict=False):
+            total += size
+            print(f"  {name:7} {size:9} bytes   sum {total:9} bytes {8 * total / pixels:8.4f} bpp")
+
+
+@app.command()
+def decode(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...")],
+    out: Annotated[Path, typer.Option(help="folder of the PNG files")],
+    layers: Annotated[
+        int | None, typer.Option(min=1, max=9, help="use so many layers; all unless given")
+    ] = None,
+) -> None:
+    """Decode files of the layered codec to PNG, from all layers or the first few."""
+    from testbed.files import decode_files
+
+    for path, used in decode_files(files, out, layers):
+        print(f"{path}: {used} whole layers")
+
+
+bench = typer.Typer(help="Measure speed on this machine.", no_args_is_help=True)
+app.add_typer(bench, name="bench")
+
+
+@bench.command("ldpc")
+def bench_ldpc() -> None:
+    """The LDPC decoder beside Sionna's on the same words, in one run."""
+    from testbed.bench_command import print_ldpc
+
+    print_ldpc()
+
+
+@bench.command("cabac")
+def bench_cabac() -> None:
+    """The arithmetic coder, both ways."""
+    from testbed.bench_command import print_cabac
+
+    print_cabac()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,208 @@
+"""Figures of a run: quality against SNR and against bandwidth, and a strip of received pictures.
+
+Drawn from the tidy table alone (the strip: from the pictures that are handed in). Codecs differ
+in colour, marker and line, so that a figure survives grey print and colour blindness; the colours
+are those of Okabe and Ito. The bands are 95 % intervals of the mean over images, from a bootstrap
+that resamples whole images with all their channel draws.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from testbed.errors import OutputError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+STYLE = Path(__file__).with_name("paper.mplstyle")
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+LINES = ("-", "--", "-.", ":")
+
+EXACT_PSNR_DB = 60.0
+"""What an exactly reconstructed picture counts as in a mean; its own PSNR is infinite."""
+
+BOOTSTRAP_DRAWS = 1000
+
+SETTING_COLUMNS = (
+    "channel", "snr_db", "modulation", "code_rate", "cbr", "packet_loss", "fading_block",
+)  # fmt: skip
+METRICS = {"psnr_db": "PSNR (dB)", "ssim": "SSIM"}
+AXES = {
+    "snr_db": ("snr", "$E_s/N_0$ per complex channel use (dB)"),
+    "cbr": ("bandwidth", "channel bandwidth ratio (complex uses / 3HW)"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One received picture of a strip: uint8 (H, W, 3), and the lines above it."""
+
+    pixels: NDArray[np.uint8]
+    caption: str
+
+
+def draw_figures(table: pd.DataFrame, folder: Path) -> list[Path]:
+    """PSNR and SSIM against SNR and against bandwidth, as PNG and PDF into `folder`.
+
+    An axis along which no setting takes two values gives no figure. Pictures of different sizes
+    are drawn apart: their rates are not comparable. Returns the files written.
+    """
+    written = []
+    for (height, width), part in table.groupby(["height", "width"]):
+        for axis, (stem, _) in AXES.items():
+            panels = _panels(part, axis)
+            if not panels:
+                continue
+            for metric in METRICS:
+                figure = _curves(panels, axis, metric, f"{width}x{height}")
+                name = f"{metric.removesuffix('_db')}_vs_{stem}_{width}x{height}"
+                written += save(figure, folder / name)
+    return written
+
+
+def _panels(part: pd.DataFrame, axis: str) -> list[tuple[str, pd.DataFrame]]:
+    """(what is held fixed, its rows) for each setting of everything else with >= 2 values."""
+    others = [column for column in SETTING_COLUMNS if column != axis]
+    varying = [column for column in others if part[column].nunique() > 1]
+    panels = []
+    for values, rows in part.groupby(others, sort=False):
+        if rows[axis].nunique() < 2:
+            continue
+        setting = dict(zip(others, values, strict=True))
+        panels.append((_words(setting, varying), rows))
+    return panels
+
+
+def _words(setting: dict[str, object], varying: Sequence[str]) -> str:
+    """The panel's title: channel, modulation and code rate always, the rest where it varies."""
+    channel = {"awgn": "AWGN", "rayleigh_block": "Rayleigh block fading"}
+    words = [channel.get(str(setting["channel"]), str(setting["channel"]))]
+    words.append(f"{str(setting['modulation']).upper()} rate {setting['code_rate']:.3g}")
+    if "snr_db" in setting:
+        words.append(f"$E_s/N_0$ {setting['snr_db']:g} dB")
+    if "cbr" in setting:
+        words.append(f"CBR {setting['cbr']:.3g}")
+    if "packet_loss" in varying or setting["packet_loss"]:
+        words.append(f"loss {100 * float(str(setting['packet_loss'])):g} %")
+    if "fading_block" in varying:
+        words.append(f"fade per {setting['fading_block']}")
+    return ", ".join(words)
+
+
+def _curves(
+    panels: list[tuple[str, pd.DataFrame]], axis: str, metric: str, size: str
+) -> Figure:
+    """Above the mean metric with its interval, below the share of failed pictures."""
+    import matplotlib.pyplot as plt
+
+    with plt.style.context(STYLE):
+        figure, grid = plt.subplots(
+            2, len(panels), figsize=(3.5 * len(panels), 3.4), sharex="col", sharey="row",
+            squeeze=False, height_ratios=(4, 1), layout="constrained",
+        )  # fmt: skip
+        codecs = list(dict.fromkeys(name for _, rows in panels for name in rows["codec"]))
+        exact = False
+        for column, (title, rows) in enumerate(panels):
+            above, below = grid[:, column]
+            for index, codec in enumerate(codecs):
+                own = rows[rows["codec"] == codec]
+                look = {
+                    "color": COLOURS[index % len(COLOURS)],
+                    "marker": MARKERS[index % len(MARKERS)],
+                    "linestyle": LINES[index % len(LINES)],
+                }
+                points = [
+                    (float(str(x)), *_mean_interval(group, metric), group["failed"].mean())
+                    for x, group in own.groupby(axis)
+                ]
+                exact |= metric == "psnr_db" and bool(np.isinf(own[metric]).any())
+                x, mean, low, high, failed = np.array(points).T
+                above.plot(x, mean, label=codec, **look)
+                above.fill_between(x, low, high, color=look["color"], alpha=0.18, linewidth=0)
+                below.plot(x, 100 * failed, **look)
+            above.set_title(title)
+            below.set_xlabel(AXES[axis][1])
+            below.set_ylim(-5, 105)
+        grid[0, 0].set_ylabel(METRICS[metric])
+        grid[1, 0].set_ylabel("failed (%)")
+        figure.legend(
+            *grid[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=len(codecs)
+        )
+        first = panels[0][1]
+        note = (
+            f"{first['image'].nunique()} image(s) of {size} px, "
+            f"{first['repetition'].nunique()} channel draw(s) each; mean and 95 % interval; "
+            "a failed picture counts as mid-grey"
+        )
+        if exact:
+            note += f"; an exact one as {EXACT_PSNR_DB:g} dB"
+        figure.supxlabel(note, fontsize=6, color="0.35")
+    return figure
+
+
+def _mean_interval(group: pd.DataFrame, metric: str) -> tuple[float, float, float]:
+    """Mean and 95 % interval. With one image, its channel draws are resampled instead."""
+    values = group[metric].to_numpy(np.float64)
+    if metric == "psnr_db":
+        values = np.minimum(values, EXACT_PSNR_DB)
+    cluster = group["image"] if group["image"].nunique() > 1 else group["repetition"]
+    means = pd.Series(values).groupby(cluster.to_numpy()).mean().to_numpy()
+    random = np.random.default_rng(0)
+    draws = random.integers(len(means), size=(BOOTSTRAP_DRAWS, len(means)))
+    low, high = np.quantile(means[draws].mean(1), (0.025, 0.975))
+    return float(values.mean()), float(low), float(high)
+
+
+def draw_strip(
+    original: Picture, rows: Sequence[tuple[str, Sequence[Picture]]], path: Path
+) -> list[Path]:
+    """The original, then one row of received pictures per codec. `path` has no suffix."""
+    import matplotlib.pyplot as plt
+
+    with plt.style.context(STYLE):
+        columns = max(len(pictures) for _, pictures in rows) + 1
+        height, width = original.pixels.shape[:2]
+        side = 1.15
+        figure, grid = plt.subplots(
+            len(rows), columns, squeeze=False, layout="constrained",
+            figsize=(side * columns, len(rows) * (side * height / width + 0.35)),
+        )  # fmt: skip
+        for axes in grid.flat:
+            axes.axis("off")
+        for line, (codec, pictures) in enumerate(rows):
+            for column, picture in enumerate([original, *pictures]):
+                axes = grid[line, column]
+                if column == 0 and line > 0:
+                    axes.text(0.5, 0.5, codec, ha="center", va="center", transform=axes.transAxes)
+                    continue
+                # Whole pixels, never smoothed: what is shown is what was received.
+                axes.imshow(picture.pixels, interpolation="nearest")
+                title = picture.caption if column else f"{original.caption}\n{codec} \u2192"
+                axes.set_title(title, fontsize=6, pad=2)
+    return save(figure, path)
+
+
+def save(figure: Figure, path: Path) -> list[Path]:
+    """Writes path.png and path.pdf, with no time stamp in them. Raises OutputError."""
+    import matplotlib.pyplot as plt
+
+    files = [path.with_name(path.name + suffix) for suffix in (".png", ".pdf")]
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        for file in files:
+            metadata = {"CreationDate": None} if file.suffix == ".pdf" else {"Software": None}
+            figure.savefig(file, metadata=metadata)
+    except OSError as error:
+        raise OutputError(f"{path.parent}: cannot write figures ({error.strerror})") from error
+    finally:
+        plt.close(figure)
+    return files

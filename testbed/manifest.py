@@ -1,0 +1,87 @@
+"""The manifest of a run: everything that someone needs to know or to make it again."""
+
+from __future__ import annotations
+
+import json
+import platform
+import shlex
+import subprocess
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from testbed.errors import OutputError
+from testbed.runner import Plan
+
+MANIFEST = "manifest.json"
+PACKAGES = (
+    "semcom-testbed", "torch", "numpy", "numba", "scipy", "sionna-no-rt", "pillow", "pandas",
+    "matplotlib", "pydantic", "safetensors",
+)  # fmt: skip
+
+
+def utc_now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def manifest(
+    plan: Plan, command: Sequence[str], workers: int, started_utc: str, damaged_lines: int = 0
+) -> dict[str, Any]:
+    """What ran: scenario, code, versions, inputs, machine, times. JSON-able."""
+    return {
+        "scenario": plan.scenario.canonical(),
+        "scenario_sha256": plan.scenario.scenario_hash,
+        "trials": len(plan.trials),
+        "codecs": plan.fingerprints,
+        "images": [
+            {"name": image.name, "sha256": image.sha256, "shape": list(image.pixels.shape)}
+            for image in plan.images
+        ],
+        "code": git_state(),
+        "versions": {"python": platform.python_version()} | package_versions(),
+        "machine": platform.machine(),
+        "workers": workers,
+        "threads_per_worker": 1,
+        "command": shlex.join(command),
+        "started_utc": started_utc,
+        "finished_utc": utc_now(),
+        "damaged_journal_lines": damaged_lines,
+    }
+
+
+def package_versions() -> dict[str, str]:
+    found = {}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed as a package"
+    return found
+
+
+def git_state() -> dict[str, Any]:
+    """Commit and whether files differ from it; nulls outside a repository."""
+    folder = Path(__file__).parent
+
+    def git(*arguments: str) -> str:
+        return subprocess.run(
+            ("git", *arguments), cwd=folder, capture_output=True, text=True, check=True, timeout=20
+        ).stdout.strip()
+
+    try:
+        return {"commit": git("rev-parse", "HEAD"), "dirty": bool(git("status", "--porcelain"))}
+    except (OSError, subprocess.SubprocessError):
+        return {"commit": None, "dirty": None}
+
+
+def write_manifest(folder: Path, content: dict[str, Any]) -> Path:
+    path = folder / MANIFEST
+    partial = path.with_suffix(".partial")
+    try:
+        partial.write_text(json.dumps(content, indent=2) + "\n")
+        partial.replace(path)
+    except OSError as error:
+        raise OutputError(f"{path}: cannot write ({error.strerror})") from error
+    return path

@@ -1,0 +1,46 @@
+"""From a codec's section in the YAML to the codec itself."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from codec.base import CodecError, ImageCodec
+from testbed.errors import TestbedError
+from testbed.scenario import CodecSection, JpegCodecSection, SemanticCodecSection
+
+
+class CodecSetupError(TestbedError):
+    """A codec that the scenario names cannot be made."""
+
+
+@cache
+def make_codec(section: CodecSection) -> ImageCodec:
+    """The codec of a scenario's section, made once per process. Raises CodecSetupError."""
+    try:
+        if isinstance(section, SemanticCodecSection):
+            from codec.semantic_codec import LAYER_NAMES, SemanticCodec
+
+            layers = section.layers or len(LAYER_NAMES)
+            return SemanticCodec(section.profile, layers)
+        if isinstance(section, JpegCodecSection):
+            from codec.conventional import JpegCodec
+
+            return JpegCodec(headers=section.headers, subsampling=section.subsampling)
+    except CodecError as error:
+        raise CodecSetupError(f"codec {section.name}: {error}") from error
+    raise TypeError(f"no codec is known for {type(section).__name__}")
+
+
+def codec_fingerprint(section: CodecSection) -> str:
+    """What beside the section determines the codec's bytes: hash of weights, library version."""
+    if isinstance(section, SemanticCodecSection):
+        from codec.semantic_codec import BITSTREAM_VERSION, SemanticCodec
+
+        codec = make_codec(section)
+        assert isinstance(codec, SemanticCodec)
+        return f"bitstream {BITSTREAM_VERSION}, weights {codec.profile.sha256}"
+    if isinstance(section, JpegCodecSection):
+        from PIL import features
+
+        return f"libjpeg {features.version('libjpeg_turbo') or features.version('jpg')}"
+    raise TypeError(f"no codec is known for {type(section).__name__}")

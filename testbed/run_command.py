@@ -1,0 +1,66 @@
+"""What `testbed run` does, from the YAML file to the last figure."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from testbed.figures import draw_figures
+from testbed.manifest import manifest, utc_now, write_manifest
+from testbed.runner import plan, run_trials
+from testbed.scenario import load_scenario
+from testbed.strip import draw_scenario_strips
+
+FIGURES = "figures"
+
+
+def run_scenario(
+    file: Path,
+    out: Path | None,
+    workers: int | None,
+    overrides: Sequence[str],
+    command: Sequence[str],
+) -> None:
+    """Runs the scenario in `file` into `out` and says where things are. Raises TestbedError."""
+    import pandas as pd
+
+    started_utc = utc_now()
+    console = Console(stderr=True)
+    scenario = load_scenario(file, overrides)
+    folder = out or Path("results") / scenario.name
+    planned = plan(scenario)
+    processes = workers or len(os.sched_getaffinity(0))
+    console.print(
+        f"{scenario.name}: {len(planned.trials)} trials of {len(planned.images)} images, "
+        f"{len(scenario.codecs)} codecs",
+        highlight=False,
+    )
+    columns = (
+        TextColumn("simulating"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+        TextColumn("left"), TimeRemainingColumn(),
+    )  # fmt: skip
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task("trials", total=len(planned.trials))
+        table_path = run_trials(
+            planned,
+            folder,
+            workers=processes,
+            progress=lambda done, total: progress.update(task, completed=done, total=total),
+        )
+    write_manifest(folder, manifest(planned, command, processes, started_utc))
+    console.print("drawing figures")
+    written = draw_figures(pd.read_csv(table_path), folder / FIGURES)
+    written += draw_scenario_strips(planned, folder / FIGURES)
+    print(f"{table_path}: {len(planned.trials)} rows")
+    print(f"{folder / FIGURES}: {', '.join(path.name for path in written)}")

@@ -1,0 +1,161 @@
+"""Runs a scenario: images and trials, works, workers, journal, table, manifest, figures."""
+
+from __future__ import annotations
+
+import csv
+import multiprocessing
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from pathlib import Path
+
+from testbed.errors import OutputError, TestbedError
+from testbed.images import SourceImage, load_images
+from testbed.journal import Journal
+from testbed.registry import codec_fingerprint
+from testbed.scenario import Scenario
+from testbed.simulation import COLUMNS, Row, Work, rows_of
+from testbed.trials import Trial, expand_trials
+
+IMAGES_AT_ONCE = 8
+TRIALS_CSV = "trials.csv"
+
+
+class WorkerError(TestbedError):
+    """A worker process died."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A scenario with its images loaded and its trials expanded."""
+
+    scenario: Scenario
+    images: list[SourceImage]
+    fingerprints: dict[str, str]
+    """By codec name: what beside the scenario determines the codec's output."""
+    trials: list[Trial]
+
+
+def plan(scenario: Scenario) -> Plan:
+    """Loads what the scenario names. Raises TestbedError for what is missing or unusable."""
+    images = {
+        (image.name, image.sha256): image
+        for source in scenario.images
+        for image in load_images(source.source, scenario.folder, source.limit)
+    }
+    fingerprints = {section.name: codec_fingerprint(section) for section in scenario.codecs}
+    return Plan(
+        scenario,
+        list(images.values()),
+        fingerprints,
+        expand_trials(scenario, list(images), fingerprints),
+    )
+
+
+def works(plan: Plan, trials: Sequence[Trial], images_at_once: int) -> list[Work]:
+    """The trials as works: one codec and up to `images_at_once` images of one size in each.
+
+    Large pictures come first, so that the workers end at about the same time.
+    """
+    by_size: dict[tuple[int, tuple[int, ...]], dict[int, list[Trial]]] = defaultdict(dict)
+    for trial in trials:
+        shape = plan.images[trial.image_index].pixels.shape
+        by_image = by_size[trial.codec_index, shape]
+        by_image.setdefault(trial.image_index, []).append(trial)
+    result = []
+    for (codec_index, shape), by_image in by_size.items():
+        at_once = images_at_once if shape[0] * shape[1] <= 64 * 64 else 1
+        indices = list(by_image)
+        for start in range(0, len(indices), at_once):
+            chosen = indices[start : start + at_once]
+            result.append(
+                Work(
+                    plan.scenario.name,
+                    plan.scenario.seed,
+                    plan.scenario.packets.max_bytes,
+                    plan.scenario.codecs[codec_index],
+                    {index: plan.images[index] for index in chosen},
+                    tuple(trial for index in chosen for trial in by_image[index]),
+                )
+            )
+    return sorted(
+        result, key=lambda work: -max(image.pixels.size for image in work.images.values())
+    )
+
+
+def _no_progress(done: int, total: int) -> None:
+    del done, total
+
+
+def run_trials(
+    plan: Plan,
+    folder: Path,
+    *,
+    workers: int = 1,
+    images_at_once: int = IMAGES_AT_ONCE,
+    progress: Callable[[int, int], None] = _no_progress,
+) -> Path:
+    """Simulates what `folder`'s journal does not hold yet, then writes trials.csv; its path.
+
+    The table is the same, byte for byte, for any number of workers, any `images_at_once` and any
+    number of interruptions. `progress(done, total)` counts trials.
+    """
+    with Journal(folder) as journal:
+        total = len(plan.trials)
+        open_trials = [trial for trial in plan.trials if trial.trial_id not in journal.rows]
+        done = total - len(open_trials)
+        progress(done, total)
+        for rows in _results(works(plan, open_trials, images_at_once), workers):
+            journal.add(rows)
+            done += len(rows)
+            progress(done, total)
+        return write_table(folder / TRIALS_CSV, plan, journal.rows)
+
+
+def _results(queue: list[Work], workers: int) -> Iterator[list[Row]]:
+    """Rows of each work as it ends, in any order."""
+    if workers <= 1 or len(queue) <= 1:
+        _start_worker()
+        yield from map(rows_of, queue)
+        return
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(
+        min(workers, len(queue)), mp_context=spawn, initializer=_start_worker
+    ) as pool:
+        pending: set[Future[list[Row]]] = {pool.submit(rows_of, work) for work in queue}
+        try:
+            while pending:
+                finished, pending = wait(pending, return_when=FIRST_COMPLETED)
+                for future in finished:
+                    yield future.result()
+        except BrokenProcessPool as error:
+            raise WorkerError(
+                "a worker process died (out of memory?); what it had finished is kept: "
+                "run the same command again to go on, with fewer --workers if memory is short"
+            ) from error
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _start_worker() -> None:
+    import torch
+
+    torch.set_num_threads(1)
+
+
+def write_table(path: Path, plan: Plan, rows: dict[str, Row]) -> Path:
+    """The rows of the plan's trials, in its order, as CSV (RFC 4180, but with \\n)."""
+    partial = path.with_suffix(".partial")
+    try:
+        with partial.open("w", newline="") as file:
+            writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+            writer.writeheader()
+            for trial in plan.trials:
+                # The journal may have the row from another scenario that shares the trial.
+                writer.writerow(rows[trial.trial_id] | {"scenario": plan.scenario.name})
+        partial.replace(path)
+    except OSError as error:
+        raise OutputError(f"{path}: cannot write ({error.strerror})") from error
+    return path

@@ -1,0 +1,83 @@
+"""The pictures of a strip: chosen trials simulated once more, which gives the same pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from testbed.errors import ScenarioError
+from testbed.figures import Picture, draw_strip
+from testbed.metrics import psnr_db
+from testbed.runner import Plan, works
+from testbed.scenario import Strip
+from testbed.simulation import simulate
+from testbed.trials import LinkPoint, Trial
+
+
+def draw_scenario_strips(plan: Plan, folder: Path) -> list[Path]:
+    """One strip per channel for the scenario's `figures.strip`; none if it has no such section."""
+    strip = plan.scenario.figures.strip
+    if strip is None:
+        return []
+    index = _image_index(plan, strip)
+    original = Picture(plan.images[index].pixels, plan.images[index].name)
+    written = []
+    for fixed, links in _lines(plan, strip).items():
+        chosen = [
+            trial
+            for trial in plan.trials
+            if trial.image_index == index and trial.repetition == 0 and trial.link in links
+        ]
+        rows: dict[str, list[tuple[float, Picture]]] = {}
+        for work in works(plan, chosen, 1):
+            for outcome in simulate(work):
+                rows.setdefault(outcome.trial.codec_name, []).append(
+                    (outcome.trial.link.snr_db, _picture(outcome.trial, original, outcome))
+                )
+        in_order = [
+            (section.name, [picture for _, picture in sorted(rows[section.name], key=_snr)])
+            for section in plan.scenario.codecs
+        ]
+        written += draw_strip(original, in_order, folder / f"strip_{fixed}")
+    return written
+
+
+def _snr(item: tuple[float, Picture]) -> float:
+    return item[0]
+
+
+def _picture(trial: Trial, original: Picture, outcome: object) -> Picture:
+    from testbed.simulation import Outcome
+
+    assert isinstance(outcome, Outcome)
+    quality = psnr_db(original.pixels, outcome.picture)
+    words = "failed" if outcome.failed else f"{quality:.1f} dB"
+    return Picture(outcome.picture, f"{trial.link.snr_db:g} dB SNR\n{words}")
+
+
+def _image_index(plan: Plan, strip: Strip) -> int:
+    names = [image.name for image in plan.images]
+    if isinstance(strip.image, int) and strip.image < len(names):
+        return strip.image
+    if isinstance(strip.image, str) and strip.image in names:
+        return names.index(strip.image)
+    raise ScenarioError.at(
+        plan.scenario.name,
+        None,
+        f"figures.strip.image: expected a number below {len(names)} or one of "
+        f"{', '.join(names[:3])} ...; found {strip.image!r}",
+    )
+
+
+def _lines(plan: Plan, strip: Strip) -> dict[str, list[LinkPoint]]:
+    """Per channel, the links along the longest SNR sweep of it."""
+    sweeps: dict[tuple[object, ...], list[LinkPoint]] = {}
+    for link in dict.fromkeys(trial.link for trial in plan.trials):
+        if strip.snr_db is None or link.snr_db in strip.snr_db:
+            key = (link.channel, link.modulation, link.code_rate, link.cbr, link.packet_loss)
+            sweeps.setdefault((*key, link.fading_block), []).append(link)
+    longest: dict[str, list[LinkPoint]] = {}
+    for key, links in sweeps.items():
+        channel = str(key[0])
+        if len(links) > len(longest.get(channel, [])):
+            longest[channel] = links
+    return longest

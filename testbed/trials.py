@@ -1,0 +1,177 @@
+"""From a scenario to its trials: link points, trial ids, budgets of channel uses.
+
+A trial is one image, sent once by one codec over one link point. Its id is a hash of all that its
+result depends on and of nothing else, so that results of any scenario, shard or earlier run with
+the same id are the same result.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from testbed.scenario import (
+    MODULATION_BITS,
+    Link,
+    Scenario,
+    as_fraction,
+    canonical_json,
+    rounded_db,
+)
+
+ID_VERSION = 1
+"""Part of every id. Raised when a change of the simulation makes earlier results incomparable."""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkPoint:
+    """One setting of the link. `snr_db` and `ebn0_db` are always both filled in:
+
+        Es/N0 = Eb/N0 + 10 log10(R log2 M)   [dB], R the code rate, M the constellation's size
+
+    snr_db       Es/N0 in dB per complex channel use, 9 decimals
+    ebn0_db      Eb/N0 in dB per information bit, 9 decimals, always derived from `snr_db`
+    code_rate    0.2 .. 0.95
+    cbr          complex channel uses per source value (3 H W), > 0; exact, so that budgets are
+    packet_loss  0 .. 1 (excluded)
+    """
+
+    channel: str
+    snr_db: float
+    ebn0_db: float
+    modulation: str
+    code_rate: float
+    cbr: Fraction
+    packet_loss: float
+    fading_block: str
+
+    def canonical(self) -> dict[str, Any]:
+        """What identifies the point, JSON-able. Eb/N0 is left out: it follows from the rest."""
+        return {
+            "channel": self.channel,
+            "snr_db": self.snr_db,
+            "modulation": self.modulation,
+            "code_rate": self.code_rate,
+            "cbr": str(self.cbr),
+            "packet_loss": self.packet_loss,
+            "fading_block": self.fading_block,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One image through one codec and one link point, once.
+
+    `trial_id` is 16 hex characters. The indices count from 0 in the scenario's codecs and in the
+    list of images that was given to `expand_trials`; `repetition` from 0.
+    """
+
+    trial_id: str
+    codec_index: int
+    codec_name: str
+    image_index: int
+    image_name: str
+    link: LinkPoint
+    repetition: int
+
+
+def bits_per_use_db(code_rate: float, modulation: str) -> float:
+    """10 log10(R log2 M): Es/N0 minus Eb/N0, in dB. KeyError for an unknown modulation."""
+    return 10 * math.log10(code_rate * MODULATION_BITS[modulation])
+
+
+def budget_channel_uses(cbr: Fraction | float | str, height: int, width: int) -> int:
+    """floor(cbr * 3 * height * width) complex channel uses, in exact arithmetic.
+
+    A float is taken for the nearest fraction with a denominator <= 10**6: 1/3 of a 32 x 32 image
+    is 1024 uses, never 1023. ValueError for text that is not a fraction.
+    """
+    return math.floor(as_fraction(cbr) * 3 * height * width)
+
+
+def expand_links(scenario: Scenario) -> list[LinkPoint]:
+    """The link points of the scenario, each once, in the order of the YAML's sweeps and values.
+
+    Within a grid the SNR varies fastest, then in the order of the schema: fading_block,
+    packet_loss, cbr, code_rate, modulation and, slowest, channel.
+    """
+    unique = dict.fromkeys(point for grid in scenario.link_grids() for point in _grid_points(grid))
+    return list(unique)
+
+
+def expand_trials(
+    scenario: Scenario,
+    images: Sequence[tuple[str, str]],
+    codec_fingerprints: Mapping[str, str],
+) -> list[Trial]:
+    """All trials, each id once: codec by codec, link by link, image by image.
+
+    `images`: (name, SHA-256 of the pixels or the file) in the scenario's order; an image given
+    twice is sent once. `codec_fingerprints`: by the codec's name, what beside the scenario
+    determines its output, such as the hash of its weights and its version. KeyError if one is
+    missing.
+    """
+    trials: dict[str, Trial] = {}
+    packets = scenario.packets.model_dump(mode="json")
+    links = expand_links(scenario)
+    for codec_index, codec in enumerate(scenario.codecs):
+        identity = {
+            "id_version": ID_VERSION,
+            "seed": scenario.seed,
+            "packets": packets,
+            "codec": codec.model_dump(mode="json"),
+            "codec_fingerprint": codec_fingerprints[codec.name],
+        }
+        grid = itertools.product(links, enumerate(images), range(scenario.repetitions))
+        for link, (image_index, (image_name, image_sha256)), repetition in grid:
+            trial_id = _short_hash(
+                identity
+                | {
+                    "image": {"name": image_name, "sha256": image_sha256},
+                    "link": link.canonical(),
+                    "repetition": repetition,
+                }
+            )
+            trial = Trial(
+                trial_id, codec_index, codec.name, image_index, image_name, link, repetition
+            )
+            trials.setdefault(trial_id, trial)
+    return list(trials.values())
+
+
+def _grid_points(grid: Link) -> list[LinkPoint]:
+    settings = itertools.product(
+        grid.channel,
+        grid.modulation,
+        grid.code_rate,
+        grid.cbr,
+        grid.packet_loss,
+        grid.fading_block,
+        grid.snr_db or grid.ebn0_db,
+    )
+    points = []
+    for channel, modulation, code_rate, cbr, packet_loss, fading_block, given_db in settings:
+        gain_db = bits_per_use_db(float(code_rate), modulation)
+        snr_db = given_db if grid.snr_db else rounded_db(given_db + gain_db)
+        points.append(
+            LinkPoint(
+                channel=channel,
+                snr_db=snr_db,
+                ebn0_db=rounded_db(snr_db - gain_db),
+                modulation=modulation,
+                code_rate=float(code_rate),
+                cbr=cbr,
+                packet_loss=packet_loss,
+                fading_block=fading_block,
+            )
+        )
+    return points
+
+
+def _short_hash(data: dict[str, Any]) -> str:
+    return hashlib.sha256(canonical_json(data).encode()).hexdigest()[:16]
