@@ -1,0 +1,225 @@
+"""The parity-check graph of a 5G LDPC code and what rate matching sends of it.
+
+A base graph (3GPP TS 38.212, tables 5.3.2-2 and 5.3.2-3) is a small matrix; each of its entries
+stands for a Z x Z identity matrix shifted cyclically to the right. Its columns are
+
+    | information, 22 or 10 columns | 4 core parities | one extension parity for each further row |
+
+    sent from here:  ^ third column    filler bits (known zeros, at the end of the information
+                                       columns) are skipped, unsent parities are cut off at the end
+
+The number tables are read from the installed Sionna distribution, without importing Sionna.
+"""
+
+import csv
+import importlib.util
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from channels.errors import ChannelError
+
+BaseGraph = Literal[1, 2]
+
+MIN_INFORMATION_BITS = 12
+MAX_INFORMATION_BITS = 8448
+#: Base graph 2 has ten information columns of at most 384 bits.
+MAX_INFORMATION_BITS_BG2 = 3840
+MAX_CODE_RATE = 0.95
+
+INFORMATION_COLUMNS: dict[BaseGraph, int] = {1: 22, 2: 10}
+BASE_ROWS: dict[BaseGraph, int] = {1: 46, 2: 42}
+#: The first four rows tie the four core parities together and always take part.
+CORE_ROWS = 4
+#: The first two columns are never sent.
+PUNCTURED_COLUMNS = 2
+
+#: Lifting sizes by set index (3GPP TS 38.212, table 5.3.2-1): a * 2^j up to 384.
+LIFTING_SIZES: tuple[tuple[int, ...], ...] = tuple(
+    tuple(a << j for j in range(8) if a << j <= 384) for a in (2, 3, 5, 7, 9, 11, 13, 15)
+)
+
+
+@dataclass(frozen=True, eq=False)
+class LdpcGraph:
+    """One 5G LDPC code with its rate matching, pruned to the rows that the sent bits need.
+
+    Bits of the pruned lifted codeword are numbered column by column: bit i of base column c is
+    c * lifting_size + i. Row r of the base graph holds the check equations r * lifting_size + i:
+
+        sum over edges e of row r:  codeword[edge_column[e] * Z + (i + edge_shift[e]) % Z]  =  0
+
+    Attributes:
+        k: information bits per codeword, CRC included.
+        n: sent bits per codeword.
+        bits_per_symbol: modulation order of the bit interleaver.
+        base_graph: 1 or 2.
+        lifting_size: Z, bits per base column.
+        set_index: which of the eight sets of shifts applies, 0..7.
+        information_columns: base columns before the first parity, 22 or 10.
+        rows: rows of the base graph that take part, 4..46.
+        row_start: int32[rows + 1]; the edges of row r are row_start[r] .. row_start[r + 1] - 1.
+        edge_column: int32[edges], ascending within a row.
+        edge_shift: int32[edges], 0 .. Z - 1.
+        sent: int32[n]; the codeword bit behind each sent bit, in the order of sending (after bit
+            selection and interleaving). A bit occurs more than once only where n exceeds the
+            mother code and bits are repeated.
+    """
+
+    k: int
+    n: int
+    bits_per_symbol: int
+    base_graph: BaseGraph
+    lifting_size: int
+    set_index: int
+    information_columns: int
+    rows: int
+    row_start: NDArray[np.int32]
+    edge_column: NDArray[np.int32]
+    edge_shift: NDArray[np.int32]
+    sent: NDArray[np.int32]
+
+    @property
+    def information_end(self) -> int:
+        """Bits in the information columns: k information bits, then the filler bits."""
+        return self.information_columns * self.lifting_size
+
+    @property
+    def filler_bits(self) -> int:
+        """Known zeros between the information bits and the first parity bit; never sent."""
+        return self.information_end - self.k
+
+    @property
+    def codeword_bits(self) -> int:
+        """Length of the pruned lifted codeword."""
+        return (self.information_columns + self.rows) * self.lifting_size
+
+
+def choose_base_graph(k: int, n: int) -> BaseGraph:
+    """Base graph for k information and n sent bits (3GPP TS 38.212, 6.2.2 and 7.2.2).
+
+    Clause 7.2.2 speaks of the transport block's size and nominal rate; here both are those of the
+    code block. Above 3840 bits base graph 2 has no code, so low rates there repeat bits of base
+    graph 1.
+    """
+    rate = k / n
+    if k <= 292 or (k <= 3824 and rate <= 0.67):
+        return 2
+    if rate <= 0.25 and k <= MAX_INFORMATION_BITS_BG2:
+        return 2
+    return 1
+
+
+def choose_lifting(k: int, base_graph: BaseGraph) -> tuple[int, int]:
+    """Smallest lifting size Z that holds k bits, and its set index (3GPP TS 38.212, 5.2.2)."""
+    if base_graph == 1:
+        filled_columns = 22
+    elif k > 640:
+        filled_columns = 10
+    elif k > 560:
+        filled_columns = 9
+    elif k > 192:
+        filled_columns = 8
+    else:
+        filled_columns = 6
+    return min(
+        (z, index)
+        for index, sizes in enumerate(LIFTING_SIZES)
+        for z in sizes
+        if filled_columns * z >= k
+    )
+
+
+@lru_cache(maxsize=2)
+def base_graph_table(base_graph: BaseGraph) -> NDArray[np.int32]:
+    """Entries of a base graph as int32[entries, 10]: row, column, shifts of set index 0..7.
+
+    Ordered by row, then column. Source: 3GPP TS 38.212, tables 5.3.2-2 and 5.3.2-3, as they are
+    shipped with Sionna.
+
+    Raises:
+        ChannelError: Sionna is not installed.
+    """
+    # find_spec of a top-level package looks for its folder and runs none of its code.
+    package = importlib.util.find_spec("sionna")
+    if package is None or not package.submodule_search_locations:
+        raise ChannelError("LDPC tables: expected the package sionna-no-rt, found none installed")
+    folder = Path(package.submodule_search_locations[0]) / "phy" / "fec" / "ldpc" / "codes"
+    entries: list[list[int]] = []
+    row = -1
+    with (folder / f"5G_bg{base_graph}.csv").open(newline="", encoding="utf-8-sig") as table:
+        # Two lines of headings; then the row's number stands only beside its first entry.
+        for number, fields in enumerate(csv.reader(table, delimiter=";")):
+            if number < 2 or not any(fields):
+                continue
+            row = int(fields[0]) if fields[0] else row
+            entries.append([row, int(fields[1]), *(int(shift) for shift in fields[2:10])])
+    entries.sort()
+    return np.array(entries, np.int32)
+
+
+@lru_cache(maxsize=512)
+def ldpc_graph(k: int, n: int, bits_per_symbol: int = 1) -> LdpcGraph:
+    """The 5G LDPC code that carries k information bits in n sent bits (redundancy version 0).
+
+    Args:
+        k: 12 .. 8448, any CRC included.
+        n: a multiple of `bits_per_symbol` with k / n <= 0.95. Where n exceeds what the mother
+            code has (rate 1/3 or 1/5) the circular buffer of 3GPP TS 38.212, 5.4.2.1 starts
+            again and bits are repeated.
+        bits_per_symbol: modulation order Qm of the bit interleaver (5.4.2.2); 1 means none.
+
+    Raises:
+        ChannelError: sizes outside these limits.
+
+    Source: 3GPP TS 38.212, 5.2.2, 5.3.2, 5.4.2.
+    """
+    _check_sizes(k, n, bits_per_symbol)
+    base_graph = choose_base_graph(k, n)
+    z, set_index = choose_lifting(k, base_graph)
+    information_columns = INFORMATION_COLUMNS[base_graph]
+    filler_bits = information_columns * z - k
+
+    # The circular buffer: the mother codeword without its first two columns and the filler bits.
+    buffer_bits = (information_columns + BASE_ROWS[base_graph] - PUNCTURED_COLUMNS) * z
+    buffer_bits -= filler_bits
+    selected = np.arange(n, dtype=np.int32) % buffer_bits + PUNCTURED_COLUMNS * z
+    selected[selected >= k] += filler_bits
+    # 5.4.2.2: bits are written row by row into Qm rows and read column by column.
+    sent = np.ascontiguousarray(selected.reshape(bits_per_symbol, -1).T).reshape(-1)
+
+    # An extension parity that is not sent makes its row say nothing about the others: drop both.
+    columns_sent = -(-(int(selected.max()) + 1) // z)
+    rows = max(CORE_ROWS, columns_sent - information_columns)
+
+    table = base_graph_table(base_graph)
+    table = table[table[:, 0] < rows]
+    return LdpcGraph(
+        k=k,
+        n=n,
+        bits_per_symbol=bits_per_symbol,
+        base_graph=base_graph,
+        lifting_size=z,
+        set_index=set_index,
+        information_columns=information_columns,
+        rows=rows,
+        row_start=np.searchsorted(table[:, 0], np.arange(rows + 1)).astype(np.int32),
+        edge_column=table[:, 1].copy(),
+        edge_shift=table[:, 2 + set_index] % z,
+        sent=sent,
+    )
+
+
+def _check_sizes(k: int, n: int, bits_per_symbol: int) -> None:
+    if not MIN_INFORMATION_BITS <= k <= MAX_INFORMATION_BITS:
+        raise ChannelError(
+            f"LDPC: expected {MIN_INFORMATION_BITS} <= k <= {MAX_INFORMATION_BITS}, found k = {k}"
+        )
+    if n <= 0 or k / n > MAX_CODE_RATE:
+        raise ChannelError(f"LDPC: expected k / n <= {MAX_CODE_RATE}, found {k} / {n}")
+    if bits_per_symbol < 1 or n % bits_per_symbol:
+        raise ChannelError(f"LDPC: expected n a multiple of {bits_per_symbol}, found n = {n}")

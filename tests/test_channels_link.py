@@ -1,0 +1,201 @@
+"""Packets over a link: what arrives, what it costs, and what it does not depend on."""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from channels.errors import ChannelError
+from channels.fading import CHANNELS, Channel, RayleighBlock, register_channel
+from channels.link import (
+    LinkSetting,
+    PacketOutcome,
+    largest_packet_bytes,
+    packet_cost,
+    send_packets,
+)
+from channels.modulation import BITS_PER_SYMBOL
+from channels.packet_loss import PACKET_LOSSES, IidPacketLoss, register_packet_loss
+from channels.randomness import ChannelRandomness, derive_key
+
+RANDOMNESS = ChannelRandomness(derive_key("link tests"))
+
+
+def random_packets(*sizes: int) -> list[bytes]:
+    rng = np.random.default_rng(sum(sizes))
+    return [rng.bytes(size) for size in sizes]
+
+
+@pytest.mark.parametrize("modulation", list(BITS_PER_SYMBOL))
+@pytest.mark.parametrize("channel", ["awgn", "rayleigh_block"])
+@pytest.mark.parametrize("code_rate", [0.2, 0.5, 0.9])
+def test_without_noise_everything_arrives(modulation: str, channel: str, code_rate: float) -> None:
+    packets = random_packets(1, 2, 10, 100, 477, 479, 1100)
+    setting = LinkSetting(channel, 80.0, modulation, code_rate)
+    outcomes = send_packets(packets, setting, RANDOMNESS)
+    assert outcomes == [PacketOutcome(packet, True, False) for packet in packets]
+
+
+def test_in_noise_nothing_wrong_arrives() -> None:
+    packets = random_packets(*[60] * 200)
+    outcomes = send_packets(packets, LinkSetting(snr_db=6.0), RANDOMNESS)
+    decoded = [outcome.decoded for outcome in outcomes]
+    assert 20 < sum(decoded) < 180
+    for packet, outcome in zip(packets, outcomes, strict=True):
+        assert outcome.data == (packet if outcome.decoded else None)
+
+
+@pytest.mark.parametrize("fading_block", ["packet", "image"])
+def test_a_packet_depends_on_its_number_only(fading_block: str) -> None:
+    packets = random_packets(*range(20, 60))
+    setting = LinkSetting("rayleigh_block", 9.0, packet_loss=0.3, fading_block=fading_block)
+    together = send_packets(packets, setting, RANDOMNESS)
+    assert len({outcome.lost for outcome in together}) == 2
+    for number in reversed(range(len(packets))):
+        alone = send_packets([packets[number]], setting, RANDOMNESS, first_packet=number)
+        assert alone == [together[number]]
+
+
+def test_fading_blocks() -> None:
+    per_packet, per_image = RayleighBlock("packet"), RayleighBlock("image")
+    assert len({per_packet.gain(RANDOMNESS, packet) for packet in range(5)}) == 5
+    assert len({per_image.gain(RANDOMNESS, packet) for packet in range(5)}) == 1
+    other = ChannelRandomness(RANDOMNESS.key ^ 1)
+    assert per_image.gain(RANDOMNESS, 0) != per_image.gain(other, 0)
+
+
+@given(
+    st.integers(1, 3000),
+    st.floats(0.2, 0.95),
+    st.sampled_from(list(BITS_PER_SYMBOL)),
+)
+@settings(deadline=None)
+def test_cost_adds_up(payload_bytes: int, code_rate: float, modulation: str) -> None:
+    setting = LinkSetting(modulation=modulation, code_rate=code_rate)
+    cost = packet_cost(payload_bytes, setting)
+    assert cost.payload_bits == 8 * payload_bytes
+    parts = cost.payload_bits + cost.crc_bits + cost.parity_bits + cost.padding_bits
+    assert parts == cost.coded_bits == cost.channel_uses * setting.bits_per_symbol
+    fits = largest_packet_bytes(cost.channel_uses, setting)
+    assert fits >= payload_bytes
+    assert packet_cost(fits, setting).channel_uses <= cost.channel_uses
+
+
+def test_largest_packet_when_none_fits() -> None:
+    assert largest_packet_bytes(0, LinkSetting()) == 0
+    assert largest_packet_bytes(11, LinkSetting()) == 0
+    assert largest_packet_bytes(12, LinkSetting()) == 1
+
+
+def test_packet_loss_is_a_share_that_only_grows_with_its_probability() -> None:
+    count = 5000
+    lost = {p: IidPacketLoss(p).losses(0, count, RANDOMNESS) for p in (0.0, 0.05, 0.3, 1.0)}
+    assert not lost[0.0].any()
+    assert lost[1.0].all()
+    for probability in (0.05, 0.3):
+        deviation = np.sqrt(probability * (1 - probability) / count)
+        assert abs(lost[probability].mean() - probability) < 2.576 * deviation
+    assert not np.any(lost[0.05] & ~lost[0.3])
+    part = IidPacketLoss(0.3).losses(100, 50, RANDOMNESS)
+    np.testing.assert_array_equal(part, lost[0.3][100:150])
+
+
+def test_a_lost_packet_may_have_been_decoded() -> None:
+    outcomes = send_packets([b"lost"], LinkSetting(snr_db=30.0, packet_loss=1.0), RANDOMNESS)
+    assert outcomes == [PacketOutcome(None, decoded=True, lost=True)]
+
+
+@pytest.fixture
+def registries() -> Iterator[None]:
+    """Puts the registries back to what they were."""
+    channels, losses = dict(CHANNELS), dict(PACKET_LOSSES)
+    yield
+    for registry, before in ((CHANNELS, channels), (PACKET_LOSSES, losses)):
+        registry.clear()
+        registry.update(before)  # type: ignore[arg-type]
+
+
+@pytest.mark.usefixtures("registries")
+def test_a_channel_and_a_loss_model_from_elsewhere() -> None:
+    @register_channel("every_other_symbol_is_weak")
+    class EveryOtherSymbolIsWeak:
+        def __init__(self, fading_block: str) -> None:
+            self.fading_block = fading_block
+
+        def transmit(
+            self,
+            symbols: NDArray[np.complex128],
+            no: float,
+            randomness: ChannelRandomness,
+            packet: int,
+        ) -> tuple[NDArray[np.complex128], NDArray[np.float64]]:
+            noise_power = np.where(np.arange(len(symbols)) % 2, no, 4 * no)
+            noise = randomness.noise(packet, len(symbols)) * np.sqrt(noise_power)
+            return symbols + noise, noise_power
+
+    @register_packet_loss("first_packet")
+    class FirstPacket:
+        def __init__(self, probability: float) -> None:
+            self.probability = probability
+
+        def losses(
+            self, first_packet: int, count: int, randomness: ChannelRandomness
+        ) -> NDArray[np.bool_]:
+            assert randomness == RANDOMNESS
+            return np.array([i == 0 for i in range(first_packet, first_packet + count)])
+
+    packets = random_packets(50, 50, 50)
+    setting = LinkSetting("every_other_symbol_is_weak", 15.0, loss_model="first_packet")
+    outcomes = send_packets(packets, setting, RANDOMNESS)
+    assert [outcome.data for outcome in outcomes] == [None, packets[1], packets[2]]
+    assert [outcome.decoded for outcome in outcomes] == [True, True, True]
+
+
+@pytest.mark.usefixtures("registries")
+@pytest.mark.parametrize("name", sorted(CHANNELS))
+def test_every_channel_keeps_the_contract(name: str) -> None:
+    channel: Channel = CHANNELS[name](fading_block="packet")
+    symbols = np.exp(1j * np.arange(400))
+    for packet in (0, 7):
+        received, noise = channel.transmit(symbols, 0.01, RANDOMNESS, packet)
+        again, _ = CHANNELS[name](fading_block="packet").transmit(symbols, 0.01, RANDOMNESS, packet)
+        assert received.dtype == np.complex128
+        assert noise.dtype == np.float64
+        assert received.shape == noise.shape == symbols.shape
+        assert np.all(noise > 0)
+        np.testing.assert_array_equal(received, again)
+        # Equalised: what is left is noise of the stated power.
+        assert np.mean(np.abs(received - symbols) ** 2 / noise) == pytest.approx(1.0, abs=0.2)
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        (lambda: LinkSetting(channel="rician"), "channel: expected one of .*, found 'rician'"),
+        (lambda: LinkSetting(modulation="8psk"), "found '8psk'"),
+        (lambda: LinkSetting(code_rate=0.1), r"code_rate: expected 0\.2 \.\. 0\.95, found 0\.1"),
+        (lambda: LinkSetting(packet_loss=1.5), r"packet_loss: expected 0\.0 \.\. 1\.0"),
+        (lambda: LinkSetting(snr_db=float("nan")), "snr_db: expected .*, found nan"),
+        (lambda: LinkSetting(fading_block="symbol"), "fading_block: expected one of packet, image"),
+        (lambda: LinkSetting(max_iterations=0), "max_iterations: expected 1"),
+        (lambda: LinkSetting(loss_model="bursty"), "loss_model: expected one of iid"),
+        (lambda: packet_cost(0, LinkSetting()), "at least 1 byte, found 0"),
+        (lambda: send_packets([b"a", b""], LinkSetting(), RANDOMNESS), "packet 1: expected at"),
+        (lambda: IidPacketLoss(-0.1), r"probability 0 \.\. 1, found -0\.1"),
+        (lambda: RayleighBlock("symbol"), "packet or image, found 'symbol'"),
+        (lambda: register_channel("awgn")(RayleighBlock), "'awgn': expected a new name"),
+        (lambda: register_packet_loss("iid")(list), "'iid': expected a new name"),  # type: ignore
+    ],
+)
+def test_errors(setting: Callable[[], object], message: str) -> None:
+    with pytest.raises(ChannelError, match=message):
+        setting()
+
+
+def test_ebn0() -> None:
+    setting = LinkSetting(snr_db=10.0, modulation="16qam", code_rate=0.5)
+    assert setting.ebn0_db == pytest.approx(6.9897, abs=1e-4)
+    assert setting.no == pytest.approx(0.1)
