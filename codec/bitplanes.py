@@ -11,7 +11,7 @@ PLANES = tuple(range(8, 0, -1))
 
 def split_plane(picture: NDArray[np.uint8], plane: int) -> NDArray[np.uint8]:
     """Bit b_i of every value: uint8 of the picture's shape, 0 or 1."""
-    return (picture >> (plane - 1)) & 1
+    return (picture >> np.uint8(plane - 1)) & np.uint8(1)
 
 
 def known_value(picture: NDArray[np.uint8], plane: int) -> NDArray[np.uint8]:

@@ -23,7 +23,7 @@ from codec.cabac_engine import (
     start_decoder,
 )
 from codec.fixed_point import LATENT
-from codec.jit import kernel
+from codec.jit import Integer, kernel
 from codec.semantic_encoder import LATENT_CHANNELS
 from codec.stream_check import ends_well
 
@@ -41,14 +41,14 @@ CONTEXTS = _UNARY_BASE + LATENT_CHANNELS * UNARY_LIMIT * _MAGNITUDE_LEVELS
 
 
 @kernel
-def _at(latent: NDArray[np.int32], c: int, y: int, x: int) -> int:
+def _at(latent: NDArray[np.int32], c: int, y: int, x: int) -> np.int64:
     if c < 0 or y < 0 or x < 0 or x >= latent.shape[2]:
-        return 0
-    return latent[c, y, x]
+        return np.int64(0)
+    return np.int64(latent[c, y, x])
 
 
 @kernel
-def _level(latent: NDArray[np.int32], c: int, y: int, x: int) -> int:
+def _level(latent: NDArray[np.int32], c: int, y: int, x: int) -> Integer:
     """0 .. 7: how much has been going on around a value."""
     near = abs(_at(latent, c, y, x - 1)) + abs(_at(latent, c, y - 1, x))
     far = abs(_at(latent, c, y - 1, x - 1)) + abs(_at(latent, c, y - 1, x + 1))
@@ -65,8 +65,9 @@ def _level(latent: NDArray[np.int32], c: int, y: int, x: int) -> int:
 
 @kernel
 def _sign_context(latent: NDArray[np.int32], c: int, y: int, x: int) -> int:
-    total = np.sign(_at(latent, c, y, x - 1)) + np.sign(_at(latent, c, y - 1, x))
-    return _SIGN_BASE + c * _SIGNS + total + 2
+    left, above = _at(latent, c, y, x - 1), _at(latent, c, y - 1, x)
+    signs = int(left > 0) - int(left < 0) + int(above > 0) - int(above < 0)
+    return _SIGN_BASE + c * _SIGNS + signs + 2
 
 
 @kernel

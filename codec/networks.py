@@ -38,7 +38,7 @@ def _in_chunks(
 ) -> NDArray[np.int32]:
     """`function` over slices of the arrays' first axis, joined: int32."""
     step = max(1, PIXELS_AT_ONCE // pixels_each)
-    parts = [
+    parts: list[NDArray[np.int32]] = [
         function(*(array[start : start + step] for array in arrays)).to(torch.int32).numpy()
         for start in range(0, len(arrays[0]), step)
     ]
@@ -47,13 +47,15 @@ def _in_chunks(
 
 def grey_levels(logits: NDArray[np.int32]) -> NDArray[np.int32]:
     """The final sigmoid: logits in 1/1024 -> values in 1/16 grey level, -8 .. 4088."""
-    table = value_of_logit()
-    return table[np.clip(logits, LOGIT.low, LOGIT.high) - LOGIT.low]
+    inside = np.clip(logits, LOGIT.low, LOGIT.high)
+    levels: NDArray[np.int32] = np.take(value_of_logit(), inside - LOGIT.low)
+    return levels
 
 
 def whole_levels(values: NDArray[np.int32]) -> NDArray[np.int32]:
     """Values in 1/16 grey level -> the nearest of 0 .. 255, int32."""
-    return np.clip((values + GREY_UNIT // 2) >> 4, 0, 255)
+    levels: NDArray[np.int32] = np.clip((values + GREY_UNIT // 2) >> 4, 0, 255)
+    return levels
 
 
 class ExactAutoencoder:

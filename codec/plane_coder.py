@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from codec.cabac_engine import decode_bin, overrun, start_decoder
 from codec.fixed_point import GREY_UNIT
-from codec.jit import kernel
+from codec.jit import Integer, kernel
 from codec.stream_check import ends_well
 
 CHANNEL_ORDER = np.array([1, 0, 2], np.int64)
@@ -51,10 +51,11 @@ class PlaneModel:
 
 
 @kernel
-def _residual_at(residual: NDArray[np.int32], c: int, y: int, x: int) -> int:
+def _residual_at(residual: NDArray[np.int32], c: Integer, y: int, x: int) -> Integer:
     if y < 0 or x < 0 or y >= residual.shape[1] or x >= residual.shape[2]:
         return 0
-    return residual[c, y, x]
+    value: Integer = residual[c, y, x]
+    return value
 
 
 @kernel
@@ -79,7 +80,7 @@ def neighbour_residuals(
 
 
 @kernel
-def _bucket(value: int, thresholds: NDArray[np.int64]) -> int:
+def _bucket(value: Integer, thresholds: NDArray[np.int32] | NDArray[np.int64]) -> int:
     n = 0
     while n < thresholds.size and value >= thresholds[n]:
         n += 1
@@ -87,27 +88,31 @@ def _bucket(value: int, thresholds: NDArray[np.int64]) -> int:
 
 
 @kernel
-def residual_activity(neighbours: NDArray[np.int64], place: int) -> int:
+def residual_activity(neighbours: NDArray[np.int64], place: int) -> Integer:
     """How far the nearest known values are from their predictions, in 1/16 grey level."""
-    own = abs(neighbours[0]) + abs(neighbours[1])
-    return own if place == 0 else (own + 2 * abs(neighbours[4])) // 2
+    own: Integer = abs(neighbours[0]) + abs(neighbours[1])
+    if place == 0:
+        return own
+    before: Integer = abs(neighbours[4])
+    return (own + 2 * before) // 2
 
 
 @kernel
-def slope(values: NDArray[np.int32], c: int, y: int, x: int) -> int:
+def slope(values: NDArray[np.int32], c: Integer, y: int, x: int) -> Integer:
     """How steep the predicted picture is at a pixel, in 1/16 grey level over two pixels."""
     left, right = max(x - 1, 0), min(x + 1, values.shape[2] - 1)
     above, below = max(y - 1, 0), min(y + 1, values.shape[1] - 1)
-    across = values[c, y, right] - values[c, y, left]
-    return abs(across) + abs(values[c, below, x] - values[c, above, x])
+    across: Integer = abs(values[c, y, right] - values[c, y, left])
+    down: Integer = abs(values[c, below, x] - values[c, above, x])
+    return across + down
 
 
 @kernel
 def _context(
     values: NDArray[np.int32],
     residual: NDArray[np.int32],
-    middle: int,
-    predicted_bit: int,
+    middle: Integer,
+    predicted_bit: Integer,
     place: int,
     y: int,
     x: int,
@@ -115,7 +120,7 @@ def _context(
     residual_steps: NDArray[np.int32],
     slope_steps: NDArray[np.int32],
     neighbours: NDArray[np.int64],
-) -> int:
+) -> Integer:
     neighbour_residuals(residual, place, y, x, neighbours)
     shift = np.int64(0)
     for k in range(FEATURES):
@@ -134,7 +139,7 @@ def _context(
 
 
 @kernel
-def interval_residual(value: int, low: int, width: int) -> int:
+def interval_residual(value: Integer, low: Integer, width: int) -> Integer:
     """How far `value` (1/16 grey level) is from [low, low + width - 1] (grey levels), signed."""
     lowest = GREY_UNIT * low
     highest = GREY_UNIT * (low + width - 1)

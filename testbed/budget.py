@@ -51,6 +51,4 @@ def link_budget(scenario: Scenario, sizes: list[tuple[int, int]]) -> Iterator[Bu
                 largest = min(capacity, scenario.packets.max_bytes) + HEADER_BYTES
                 cost = packet_cost(largest, setting)
                 k, n = cost.payload_bits + cost.crc_bits, cost.coded_bits
-            yield BudgetLine(
-                point, height, width, uses, setting.bits_per_symbol, capacity, k, n
-            )
+            yield BudgetLine(point, height, width, uses, setting.bits_per_symbol, capacity, k, n)

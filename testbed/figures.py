@@ -57,15 +57,19 @@ def draw_figures(table: pd.DataFrame, folder: Path) -> list[Path]:
     are drawn apart: their rates are not comparable. Returns the files written.
     """
     written = []
-    for (height, width), part in table.groupby(["height", "width"]):
+    sides = table[["width", "height"]]
+    # A picture on its side has the same rates: it is drawn with the upright ones.
+    for (longer, shorter), part in table.groupby([sides.max(axis=1), sides.min(axis=1)]):
+        size = f"{longer}x{shorter}"
         for axis, (stem, _) in AXES.items():
             panels = _panels(part, axis)
             if not panels:
                 continue
             for metric in METRICS:
-                figure = _curves(panels, axis, metric, f"{width}x{height}")
-                name = f"{metric.removesuffix('_db')}_vs_{stem}_{width}x{height}"
-                written += save(figure, folder / name)
+                if part[metric].notna().any():
+                    figure = _curves(panels, axis, metric, size)
+                    name = f"{metric.removesuffix('_db')}_vs_{stem}_{size}"
+                    written += save(figure, folder / name)
     return written
 
 
@@ -98,9 +102,7 @@ def _words(setting: dict[str, object], varying: Sequence[str]) -> str:
     return ", ".join(words)
 
 
-def _curves(
-    panels: list[tuple[str, pd.DataFrame]], axis: str, metric: str, size: str
-) -> Figure:
+def _curves(panels: list[tuple[str, pd.DataFrame]], axis: str, metric: str, size: str) -> Figure:
     """Above the mean metric with its interval, below the share of failed pictures."""
     import matplotlib.pyplot as plt
 
@@ -180,14 +182,16 @@ def draw_strip(
             axes.axis("off")
         for line, (codec, pictures) in enumerate(rows):
             for column, picture in enumerate([original, *pictures]):
-                axes = grid[line, column]
                 if column == 0 and line > 0:
-                    axes.text(0.5, 0.5, codec, ha="center", va="center", transform=axes.transAxes)
                     continue
+                axes = grid[line, column]
                 # Whole pixels, never smoothed: what is shown is what was received.
                 axes.imshow(picture.pixels, interpolation="nearest")
-                title = picture.caption if column else f"{original.caption}\n{codec} \u2192"
-                axes.set_title(title, fontsize=6, pad=2)
+                axes.set_title(picture.caption, fontsize=6, pad=2)
+            grid[line, 1].text(
+                -0.06, 0.5, codec, rotation=90, ha="right", va="center", fontsize=7,
+                transform=grid[line, 1].transAxes,
+            )  # fmt: skip
     return save(figure, path)
 
 

@@ -54,9 +54,7 @@ def encode_files(
     return coded
 
 
-def decode_files(
-    files: Sequence[Path], folder: Path, layers: int | None
-) -> list[tuple[Path, int]]:
+def decode_files(files: Sequence[Path], folder: Path, layers: int | None) -> list[tuple[Path, int]]:
     """Decodes each file to a PNG from its first `layers` layers: (path, whole layers used)."""
     decoded = []
     for path in files:

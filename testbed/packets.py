@@ -139,9 +139,9 @@ def reassemble(arrived: Iterable[bytes]) -> tuple[ReceivedLayer, ...]:
     for layer in range(MAX_LAYERS):
         pieces: list[bytes] = []
         complete = False
-        while not complete and (packet := fragments.get((layer, len(pieces)))) is not None:
-            pieces.append(packet.payload)
-            complete = packet.is_last
+        while not complete and (piece := fragments.get((layer, len(pieces)))) is not None:
+            pieces.append(piece.payload)
+            complete = piece.is_last
         if pieces:
             layers.append(ReceivedLayer(b"".join(pieces), complete))
         if not complete:

@@ -11,12 +11,14 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
 
 from testbed.figures import draw_figures
+from testbed.journal import Journal
 from testbed.manifest import manifest, utc_now, write_manifest
 from testbed.runner import plan, run_trials
 from testbed.scenario import load_scenario
@@ -39,28 +41,34 @@ def run_scenario(
     console = Console(stderr=True)
     scenario = load_scenario(file, overrides)
     folder = out or Path("results") / scenario.name
-    planned = plan(scenario)
-    processes = workers or len(os.sched_getaffinity(0))
-    console.print(
-        f"{scenario.name}: {len(planned.trials)} trials of {len(planned.images)} images, "
-        f"{len(scenario.codecs)} codecs",
-        highlight=False,
-    )
-    columns = (
+    # The folder first: whether results can be kept is known before anything is loaded.
+    with Journal(folder) as journal:
+        planned = plan(scenario)
+        processes = workers or len(os.sched_getaffinity(0))
+        console.print(
+            f"{scenario.name}: {len(planned.trials)} trials of {len(planned.images)} images, "
+            f"{len(scenario.codecs)} codecs",
+            highlight=False,
+        )
+        with Progress(*_columns(), console=console) as bar:
+            task = bar.add_task("trials", total=len(planned.trials))
+            table_path = run_trials(
+                planned,
+                journal,
+                workers=processes,
+                progress=lambda done, total: bar.update(task, completed=done, total=total),
+            )
+        content = manifest(planned, command, processes, started_utc, journal.damaged_lines)
+        write_manifest(folder, content)
+        console.print("drawing figures")
+        written = draw_figures(pd.read_csv(table_path), folder / FIGURES)
+        written += draw_scenario_strips(planned, folder / FIGURES)
+    print(f"{table_path}: {len(planned.trials)} rows")
+    print(f"{folder / FIGURES}: {', '.join(path.name for path in written)}")
+
+
+def _columns() -> tuple[ProgressColumn, ...]:
+    return (
         TextColumn("simulating"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
         TextColumn("left"), TimeRemainingColumn(),
     )  # fmt: skip
-    with Progress(*columns, console=console) as progress:
-        task = progress.add_task("trials", total=len(planned.trials))
-        table_path = run_trials(
-            planned,
-            folder,
-            workers=processes,
-            progress=lambda done, total: progress.update(task, completed=done, total=total),
-        )
-    write_manifest(folder, manifest(planned, command, processes, started_utc))
-    console.print("drawing figures")
-    written = draw_figures(pd.read_csv(table_path), folder / FIGURES)
-    written += draw_scenario_strips(planned, folder / FIGURES)
-    print(f"{table_path}: {len(planned.trials)} rows")
-    print(f"{folder / FIGURES}: {', '.join(path.name for path in written)}")

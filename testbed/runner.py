@@ -91,27 +91,26 @@ def _no_progress(done: int, total: int) -> None:
 
 def run_trials(
     plan: Plan,
-    folder: Path,
+    journal: Journal,
     *,
     workers: int = 1,
     images_at_once: int = IMAGES_AT_ONCE,
     progress: Callable[[int, int], None] = _no_progress,
 ) -> Path:
-    """Simulates what `folder`'s journal does not hold yet, then writes trials.csv; its path.
+    """Simulates what the journal does not hold yet, then writes trials.csv beside it; its path.
 
     The table is the same, byte for byte, for any number of workers, any `images_at_once` and any
     number of interruptions. `progress(done, total)` counts trials.
     """
-    with Journal(folder) as journal:
-        total = len(plan.trials)
-        open_trials = [trial for trial in plan.trials if trial.trial_id not in journal.rows]
-        done = total - len(open_trials)
+    total = len(plan.trials)
+    open_trials = [trial for trial in plan.trials if trial.trial_id not in journal.rows]
+    done = total - len(open_trials)
+    progress(done, total)
+    for rows in _results(works(plan, open_trials, images_at_once), workers):
+        journal.add(rows)
+        done += len(rows)
         progress(done, total)
-        for rows in _results(works(plan, open_trials, images_at_once), workers):
-            journal.add(rows)
-            done += len(rows)
-            progress(done, total)
-        return write_table(folder / TRIALS_CSV, plan, journal.rows)
+    return write_table(journal.path.with_name(TRIALS_CSV), plan, journal.rows)
 
 
 def _results(queue: list[Work], workers: int) -> Iterator[list[Row]]:

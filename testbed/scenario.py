@@ -329,17 +329,13 @@ class JpegCodecSection(CodecSection):
 
     type: Literal["jpeg"]
     headers: Annotated[
-        str,
-        BeforeValidator(_choice(("file", "abbreviated"))),
-        Field(json_schema_extra={"enum": ["file", "abbreviated"]}),
+        Literal["file", "abbreviated"], BeforeValidator(_choice(("file", "abbreviated")))
     ] = Field(
         default="abbreviated",
         description="charge the whole file, or only what a decoder cannot know",
     )
     subsampling: Annotated[
-        str,
-        BeforeValidator(_choice(("4:4:4", "4:2:0"))),
-        Field(json_schema_extra={"enum": ["4:4:4", "4:2:0"]}),
+        Literal["4:4:4", "4:2:0"], BeforeValidator(_choice(("4:4:4", "4:2:0")))
     ] = Field(default="4:4:4", description="resolution of the colour planes")
 
 

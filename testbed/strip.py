@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 
 from testbed.errors import ScenarioError
@@ -9,8 +10,8 @@ from testbed.figures import Picture, draw_strip
 from testbed.metrics import psnr_db
 from testbed.runner import Plan, works
 from testbed.scenario import Strip
-from testbed.simulation import simulate
-from testbed.trials import LinkPoint, Trial
+from testbed.simulation import Outcome, simulate
+from testbed.trials import LinkPoint
 
 
 def draw_scenario_strips(plan: Plan, folder: Path) -> list[Path]:
@@ -19,7 +20,7 @@ def draw_scenario_strips(plan: Plan, folder: Path) -> list[Path]:
     if strip is None:
         return []
     index = _image_index(plan, strip)
-    original = Picture(plan.images[index].pixels, plan.images[index].name)
+    original = Picture(plan.images[index].pixels, f"original\n{plan.images[index].name}")
     written = []
     for fixed, links in _lines(plan, strip).items():
         chosen = [
@@ -31,7 +32,7 @@ def draw_scenario_strips(plan: Plan, folder: Path) -> list[Path]:
         for work in works(plan, chosen, 1):
             for outcome in simulate(work):
                 rows.setdefault(outcome.trial.codec_name, []).append(
-                    (outcome.trial.link.snr_db, _picture(outcome.trial, original, outcome))
+                    (outcome.trial.link.snr_db, _picture(original, outcome))
                 )
         in_order = [
             (section.name, [picture for _, picture in sorted(rows[section.name], key=_snr)])
@@ -45,13 +46,10 @@ def _snr(item: tuple[float, Picture]) -> float:
     return item[0]
 
 
-def _picture(trial: Trial, original: Picture, outcome: object) -> Picture:
-    from testbed.simulation import Outcome
-
-    assert isinstance(outcome, Outcome)
-    quality = psnr_db(original.pixels, outcome.picture)
-    words = "failed" if outcome.failed else f"{quality:.1f} dB"
-    return Picture(outcome.picture, f"{trial.link.snr_db:g} dB SNR\n{words}")
+def _picture(original: Picture, outcome: Outcome) -> Picture:
+    quality = f"PSNR {psnr_db(original.pixels, outcome.picture):.1f} dB"
+    words = "failed" if outcome.failed else quality
+    return Picture(outcome.picture, f"$E_s/N_0$ {outcome.trial.link.snr_db:g} dB\n{words}")
 
 
 def _image_index(plan: Plan, strip: Strip) -> int:
@@ -70,11 +68,11 @@ def _image_index(plan: Plan, strip: Strip) -> int:
 
 def _lines(plan: Plan, strip: Strip) -> dict[str, list[LinkPoint]]:
     """Per channel, the links along the longest SNR sweep of it."""
-    sweeps: dict[tuple[object, ...], list[LinkPoint]] = {}
+    sweeps: dict[tuple[str | float | Fraction, ...], list[LinkPoint]] = {}
     for link in dict.fromkeys(trial.link for trial in plan.trials):
         if strip.snr_db is None or link.snr_db in strip.snr_db:
-            key = (link.channel, link.modulation, link.code_rate, link.cbr, link.packet_loss)
-            sweeps.setdefault((*key, link.fading_block), []).append(link)
+            fixed = (link.channel, link.modulation, link.code_rate, link.cbr, link.packet_loss)
+            sweeps.setdefault((*fixed, link.fading_block), []).append(link)
     longest: dict[str, list[LinkPoint]] = {}
     for key, links in sweeps.items():
         channel = str(key[0])

@@ -9,12 +9,16 @@ import pytest
 
 from codec.base import CodecError, DecodedImage, EncodedImage, ImageCodec, ReceivedLayer
 from codec.conventional import JpegCodec
+from codec.semantic_codec import SemanticCodec
 
 CODECS: dict[str, Callable[[], ImageCodec]] = {
     "jpeg": JpegCodec,
     "jpeg-q30": lambda: JpegCodec(quality=30),
     "jpeg-file": lambda: JpegCodec(headers="file"),
     "jpeg-420": lambda: JpegCodec(subsampling="4:2:0"),
+    "semantic": SemanticCodec,
+    "semantic-base": lambda: SemanticCodec(layers=1),
+    "semantic-one-sided": lambda: SemanticCodec(correction="one_sided"),
 }
 SIZES = [(32, 32), (1, 1), (1, 7), (9, 1), (33, 47), (16, 100)]
 

@@ -74,7 +74,7 @@ def train_autoencoder(
     random = np.random.default_rng(settings.seed)
     model = Autoencoder().to(settings.device)
     for half in (model.encoder, model.decoder):
-        half.to(memory_format=torch.channels_last)
+        half.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def loss_of(indices: NDArray[np.int64]) -> tuple[Tensor, dict[str, float]]:
         batch = augment(pictures[indices], random).to(settings.device)

@@ -123,4 +123,5 @@ def start_probabilities(counts: NDArray[np.int64]) -> NDArray[np.int16]:
     """P(bin = 1) 2^15 of each context; contexts never met start at what all of them average to."""
     overall = (counts[:, 1].sum() + 0.5) / (counts.sum() + 1.0)
     p1 = (counts[:, 1] + 2 * overall) / (counts.sum(1) + 2)
-    return np.clip(np.round(p1 * 2**15), 32, 2**15 - 32).astype(np.int16)
+    rounded: NDArray[np.int16] = np.clip(np.round(p1 * 2**15), 32, 2**15 - 32).astype(np.int16)
+    return rounded

@@ -88,7 +88,7 @@ def train_enhancement(
     """
     torch.manual_seed(settings.seed)
     model = LearningEnhancement().to(settings.device)
-    model.network.to(memory_format=torch.channels_last)
+    model.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     latent = autoencoder.latent(data.train)
     current = whole_levels(autoencoder.reconstruction(latent, 32, 32)).astype(np.uint8)
     for plane in PLANES:

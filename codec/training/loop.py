@@ -71,7 +71,7 @@ def train(
             group["lr"] = rate
         loss, figures = loss_of(next(batches))
         optimiser.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step()
         step += 1

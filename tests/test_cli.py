@@ -1,0 +1,171 @@
+"""The command line as a user meets it: help, results, and one line for every mistake."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from testbed.images import read_picture
+
+SCENARIO = """name: tiny
+images:
+  - {source: samples32, limit: 2}
+codecs:
+  - {type: semantic, name: layered}
+  - {type: jpeg}
+link:
+  snr_db: [5, 12]
+  cbr: [1/6, 1/3]
+figures:
+  strip: {image: 0}
+"""
+
+
+def invoke(*arguments: object, code: int = 0, cwd: Path | None = None) -> str:
+    """stdout, or stderr if `code` is not 0."""
+    command = [sys.executable, "-m", "testbed.cli", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=300)
+    assert done.returncode == code, done.stderr
+    return done.stderr if code else done.stdout
+
+
+@pytest.fixture
+def scenario(tmp_path: Path) -> Path:
+    path = tmp_path / "tiny.yaml"
+    path.write_text(SCENARIO)
+    return path
+
+
+def test_help_loads_nothing_heavy() -> None:
+    """What makes help slow is importing; what is heavy is imported where it is used."""
+    script = (
+        "import sys; sys.argv = ['testbed', '--help']\n"
+        "from testbed import cli\n"
+        "try: cli.app()\n"
+        "except SystemExit: pass\n"
+        "heavy = {'torch', 'numpy', 'numba', 'scipy', 'pandas', 'matplotlib', 'sionna', 'PIL',"
+        " 'pydantic'}\n"
+        "print(sorted(heavy & set(sys.modules)))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+    for command in ("run", "check", "list", "encode", "decode", "bench"):
+        assert f"  {command} " in done.stdout
+
+
+def test_run_leaves_table_manifest_and_figures(scenario: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    printed = invoke("run", scenario, "--out", out, "--workers", "1")
+    assert "trials.csv: 16 rows" in printed
+    assert len(pd.read_csv(out / "trials.csv")) == 16
+    manifest = json.loads((out / "manifest.json").read_text())
+    assert manifest["scenario"]["name"] == "tiny"
+    assert len(manifest["scenario_sha256"]) == 64
+    assert "weights " in manifest["codecs"]["layered"]
+    assert {"commit", "dirty"} <= set(manifest["code"])
+    assert manifest["versions"]["torch"]
+    assert manifest["threads_per_worker"] == 1
+    assert len(manifest["images"][0]["sha256"]) == 64
+    for stem in ("psnr_vs_snr", "ssim_vs_snr", "psnr_vs_bandwidth", "ssim_vs_bandwidth"):
+        for suffix in ("png", "pdf"):
+            assert (out / "figures" / f"{stem}_32x32.{suffix}").stat().st_size > 5000
+    assert (out / "figures" / "strip_awgn.png").stat().st_size > 5000
+
+
+def test_check_prints_the_link_budget(scenario: Path) -> None:
+    printed = invoke("check", scenario)
+    assert "(1024, 2048)" in printed
+    assert "ok; 16 trials" in printed
+    # Es/N0 12 dB at 16QAM of rate 1/2: Eb/N0 is 10 log10(2) less.
+    assert "8.99" in printed
+
+
+def test_list_names_what_a_scenario_may_use() -> None:
+    printed = invoke("list")
+    for name in ("semantic", "jpeg", "paper", "rayleigh_block", "256qam", "samples32"):
+        assert name in printed
+
+
+def test_encode_and_decode_files(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (21, 18, 3)).astype(np.uint8)
+    picture = tmp_path / "noise.png"
+    Image.fromarray(pixels).save(picture)
+    printed = invoke("encode", picture, "--out", tmp_path / "coded")
+    coded = tmp_path / "coded" / "noise.sctb"
+    sizes = [int(line.split()[1]) for line in printed.splitlines() if line.startswith("  ")]
+    index = int(printed.split("index ")[1].split()[0])
+    assert len(sizes) == 9
+    assert coded.stat().st_size == index + sum(sizes)
+    invoke("decode", coded, "--out", tmp_path / "all")
+    assert np.array_equal(read_picture(tmp_path / "all" / "noise.png"), pixels)
+    printed = invoke("decode", coded, "--out", tmp_path / "some", "--layers", "3")
+    assert "3 whole layers" in printed
+    assert read_picture(tmp_path / "some" / "noise.png").shape == pixels.shape
+    # A file that was cut in transit still gives what came.
+    coded.write_bytes(coded.read_bytes()[: index + sum(sizes[:2]) + 5])
+    assert "2 whole layers" in invoke("decode", coded, "--out", tmp_path / "cut")
+
+
+MISTAKES = {
+    "unknown key": (("snr_db: [5, 12]", "snr: [5, 12]"), 8, "snr_db"),
+    "wrong type": (("snr_db: [5, 12]", "snr_db: [five]"), 8, "number"),
+    "1e-3 as text": (("snr_db: [5, 12]", "snr_db: [5, 1e-3]"), 8, "1.0e-3"),
+    "empty SNR list": (("snr_db: [5, 12]", "snr_db: []"), 8, "at least one value"),
+    "broken YAML": (("link:", "link: ["), 7, ""),
+    "unknown codec": (("type: jpeg", "type: jpg"), 6, "jpeg"),
+}
+
+
+@pytest.mark.parametrize("kind", MISTAKES)
+def test_a_mistake_in_the_scenario_is_one_line(scenario: Path, kind: str) -> None:
+    (old, new), line, words = MISTAKES[kind]
+    scenario.write_text(SCENARIO.replace(old, new, 1))
+    error = invoke("run", scenario, "--out", scenario.parent / "out", code=1)
+    assert "Traceback" not in error
+    assert len(error.strip().splitlines()) == 1
+    if kind != "broken YAML":
+        assert error.startswith(f"{scenario}:{line}: ")
+    assert words in error
+
+
+def test_missing_and_foreign_images_are_one_line(scenario: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    for source in ("nowhere.png", "text.png"):
+        (tmp_path / "text.png").write_text("not a picture")
+        scenario.write_text(SCENARIO.replace("samples32", source))
+        error = invoke("run", scenario, "--out", out, code=1)
+        assert "Traceback" not in error
+        assert len(error.strip().splitlines()) == 1
+        assert source in error
+
+
+@pytest.mark.parametrize("command", ["run", "check"])
+def test_a_scenario_that_is_not_there(tmp_path: Path, command: str) -> None:
+    error = invoke(command, tmp_path / "none.yaml", code=1)
+    assert "none.yaml" in error
+    assert len(error.strip().splitlines()) == 1
+
+
+def test_an_output_folder_that_cannot_be_written(scenario: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    error = invoke("run", scenario, "--out", tmp_path / "file" / "out", code=1)
+    assert len(error.strip().splitlines()) == 1
+    assert "--out" in error
+
+
+def test_unknown_weights_and_broken_files(scenario: Path, tmp_path: Path) -> None:
+    error = invoke("run", scenario, "--set", "codecs.0.profile=nonesuch", code=1)
+    assert "no weights for the profile 'nonesuch'" in error
+    (tmp_path / "x.sctb").write_bytes(b"SCTB")
+    (tmp_path / "y.sctb").write_bytes(b"something else")
+    for file in ("x.sctb", "y.sctb", "missing.sctb"):
+        error = invoke("decode", tmp_path / file, "--out", tmp_path, code=1)
+        assert len(error.strip().splitlines()) == 1
+        assert file in error

@@ -1,0 +1,93 @@
+"""Figures from tables: what is drawn, what is left out, and the same bytes each time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from testbed.figures import EXACT_PSNR_DB, Picture, draw_figures, draw_strip
+
+
+def table(snrs=(0, 5, 10), cbrs=(0.25,), codecs=("layered", "jpeg"), sizes=((32, 32),)):
+    random = np.random.default_rng(0)
+    rows = [
+        {
+            "codec": codec, "image": f"{h}x{w}-{image}", "height": h, "width": w,
+            "repetition": repetition, "channel": "awgn", "snr_db": snr, "modulation": "16qam",
+            "code_rate": 0.5, "cbr": cbr, "packet_loss": 0.0, "fading_block": "packet",
+            "psnr_db": 20 + snr + random.normal(), "ssim": 0.5 + snr / 30, "failed": snr < 3,
+        }
+        for codec in codecs for image in range(3) for repetition in range(2)
+        for snr in snrs for cbr in cbrs for h, w in sizes
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def names(files: list[Path]) -> set[str]:
+    return {file.name for file in files}
+
+
+def test_one_axis_gives_the_figures_of_that_axis(tmp_path: Path) -> None:
+    assert names(draw_figures(table(), tmp_path)) == {
+        "psnr_vs_snr_32x32.png", "psnr_vs_snr_32x32.pdf",
+        "ssim_vs_snr_32x32.png", "ssim_vs_snr_32x32.pdf",
+    }  # fmt: skip
+    bandwidth = draw_figures(table(snrs=(5,), cbrs=(0.1, 0.2)), tmp_path)
+    assert all("_vs_bandwidth_" in name for name in names(bandwidth))
+
+
+def test_a_single_setting_gives_no_curve(tmp_path: Path) -> None:
+    assert draw_figures(table(snrs=(5,)), tmp_path) == []
+
+
+def test_pictures_on_their_side_are_drawn_with_the_upright(tmp_path: Path) -> None:
+    files = draw_figures(table(sizes=((48, 64), (64, 48), (32, 32))), tmp_path)
+    assert {name.rsplit("_", 1)[1] for name in names(files)} == {
+        "64x48.png", "64x48.pdf", "32x32.png", "32x32.pdf",
+    }  # fmt: skip
+
+
+def test_undefined_metrics_are_left_out(tmp_path: Path) -> None:
+    files = draw_figures(table().assign(ssim=np.nan), tmp_path)
+    assert not any(name.startswith("ssim") for name in names(files))
+
+
+def test_exact_pictures_count_as_stated(tmp_path: Path) -> None:
+    from testbed.figures import _mean_interval
+
+    group = table(snrs=(5,)).assign(psnr_db=[np.inf, 20.0] * 6)
+    mean, low, high = _mean_interval(group, "psnr_db")
+    assert mean == pytest.approx((EXACT_PSNR_DB + 20) / 2)
+    assert low <= mean <= high
+    assert draw_figures(table().assign(psnr_db=np.inf), tmp_path)
+
+
+def test_the_interval_covers_the_mean_as_often_as_it_says() -> None:
+    """Clusters of equal draws: the interval is for images, and covers in about 95 % of tries."""
+    from testbed.figures import _mean_interval
+
+    random = np.random.default_rng(1)
+    covered = 0
+    for _ in range(200):
+        values = np.repeat(random.normal(size=30), 2)
+        images = np.repeat(np.arange(30).astype(str), 2)
+        frame = pd.DataFrame({"ssim": values, "image": images, "repetition": 0})
+        _, low, high = _mean_interval(frame, "ssim")
+        covered += low <= 0 <= high
+    assert 175 <= covered <= 199
+
+
+def test_the_same_table_gives_the_same_bytes(tmp_path: Path) -> None:
+    one, other = draw_figures(table(), tmp_path / "a"), draw_figures(table(), tmp_path / "b")
+    for a, b in zip(one, other, strict=True):
+        assert a.read_bytes() == b.read_bytes()
+
+
+def test_a_strip_shows_whole_pixels(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (8, 8, 3)).astype(np.uint8)
+    picture = Picture(pixels, "10 dB")
+    files = draw_strip(picture, [("a", [picture] * 3), ("b", [picture] * 3)], tmp_path / "strip")
+    assert all(file.stat().st_size > 3000 for file in files)

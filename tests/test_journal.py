@@ -1,0 +1,60 @@
+"""The journal survives what happens to files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from testbed.errors import OutputError
+from testbed.journal import JOURNAL, Journal
+from testbed.simulation import COLUMNS
+
+
+def row(trial_id: str) -> dict:
+    return dict.fromkeys(COLUMNS, 1.5) | {"trial_id": trial_id}
+
+
+def test_rows_are_there_the_next_time(tmp_path: Path) -> None:
+    with Journal(tmp_path) as journal:
+        journal.add([row("a"), row("b") | {"psnr_db": float("inf"), "ssim": 0.1 + 0.2}])
+    with Journal(tmp_path) as journal:
+        assert journal.rows == {
+            "a": row("a"),
+            "b": row("b") | {"psnr_db": float("inf"), "ssim": 0.30000000000000004},
+        }
+        assert journal.damaged_lines == 0
+
+
+def test_a_torn_last_line_is_dropped_and_written_over(tmp_path: Path) -> None:
+    with Journal(tmp_path) as journal:
+        journal.add([row("a"), row("b")])
+    path = tmp_path / JOURNAL
+    path.write_bytes(path.read_bytes()[:-30])
+    with Journal(tmp_path) as journal:
+        assert list(journal.rows) == ["a"]
+        journal.add([row("c")])
+    with Journal(tmp_path) as journal:
+        assert list(journal.rows) == ["a", "c"]
+        assert journal.damaged_lines == 0
+
+
+def test_damaged_lines_cost_only_themselves(tmp_path: Path) -> None:
+    with Journal(tmp_path) as journal:
+        journal.add([row("a"), row("b")])
+    path = tmp_path / JOURNAL
+    path.write_bytes(b'\xff\xfe\n{"trial_id": "x"}\n[]\n' + path.read_bytes())
+    with Journal(tmp_path) as journal:
+        assert list(journal.rows) == ["a", "b"]
+        assert journal.damaged_lines == 3
+
+
+def test_two_runs_on_one_folder_are_refused(tmp_path: Path) -> None:
+    with Journal(tmp_path), pytest.raises(OutputError, match="another run is writing there"):
+        Journal(tmp_path)
+
+
+def test_a_folder_that_cannot_be_is_one_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="choose another folder with --out"):
+        Journal(tmp_path / "file" / "results")

@@ -1,0 +1,136 @@
+"""Runs: the same table for any workers, batches, order and interruptions; costs add up."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from testbed.journal import JOURNAL, Journal
+from testbed.runner import Plan, plan, run_trials, works
+from testbed.scenario import load_scenario
+from testbed.simulation import COLUMNS, rows_of
+
+SCENARIO = """
+name: small
+seed: 3
+repetitions: 2
+images: [{source: samples32, limit: 5}]
+codecs:
+  - {type: semantic, name: layered}
+  - {type: jpeg}
+link: {channel: [awgn, rayleigh_block], snr_db: [4, 7, 14], modulation: 16qam, cbr: 1/3}
+"""
+
+
+def run(planned: Plan, folder: Path, **options: int) -> Path:
+    with Journal(folder) as journal:
+        return run_trials(planned, journal, **options)
+
+
+@pytest.fixture(scope="module")
+def scenario_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("scenario") / "small.yaml"
+    path.write_text(SCENARIO)
+    return path
+
+
+@pytest.fixture(scope="module")
+def planned(scenario_file: Path):
+    return plan(load_scenario(scenario_file))
+
+
+@pytest.fixture(scope="module")
+def reference(planned, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    return run(planned, tmp_path_factory.mktemp("reference")).read_bytes()
+
+
+def test_batches_and_workers_change_no_byte(planned, reference, tmp_path: Path) -> None:
+    assert run(planned, tmp_path / "a", images_at_once=1).read_bytes() == reference
+    two = run(planned, tmp_path / "b", workers=2, images_at_once=2)
+    assert two.read_bytes() == reference
+
+
+def test_order_changes_no_row(planned, reference) -> None:
+    rows = {}
+    for work in reversed(works(planned, list(reversed(planned.trials)), 2)):
+        rows |= {row["trial_id"]: row for row in rows_of(work)}
+    for line in pd.read_csv(pd.io.common.BytesIO(reference)).to_dict("records"):
+        row = rows[line["trial_id"]]
+        assert row["psnr_db"] == pytest.approx(line["psnr_db"], abs=0, rel=1e-15)
+        assert row["layers_decoded"] == line["layers_decoded"]
+
+
+def test_a_killed_run_goes_on_to_the_same_table(
+    scenario_file: Path, reference: bytes, tmp_path: Path
+) -> None:
+    """kill -9 as soon as the journal has rows; a torn line on top; then the same command."""
+    command = [sys.executable, "-m", "testbed.cli", "run", str(scenario_file), "--out"]
+    command += [str(tmp_path), "--workers", "1", "--set", "packets.max_bytes=256"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
+    journal = tmp_path / JOURNAL
+    deadline = time.monotonic() + 60
+    while process.poll() is None and time.monotonic() < deadline:
+        if journal.exists() and journal.stat().st_size:
+            process.send_signal(signal.SIGKILL)
+            break
+        time.sleep(0.005)
+    process.wait()
+    lines = journal.read_bytes()
+    journal.write_bytes(lines + lines[: lines.index(b"\n") // 2])
+    subprocess.run(command, env=environment, check=True, capture_output=True)
+    assert (tmp_path / "trials.csv").read_bytes() == reference
+    ids = [json.loads(line)["trial_id"] for line in journal.read_bytes().splitlines()]
+    assert len(ids) == len(set(ids))
+
+
+def test_rows_are_complete_and_account_for_every_use(planned, reference) -> None:
+    table = pd.read_csv(pd.io.common.BytesIO(reference))
+    assert tuple(table.columns) == COLUMNS
+    assert len(table) == len(planned.trials) == 5 * 2 * 2 * 2 * 3
+    assert table["trial_id"].is_unique
+    ledger = ["payload_bits", "header_bits", "crc_bits", "parity_bits", "padding_bits"]
+    assert (table[ledger].sum(axis=1) == 4 * table["channel_uses"]).all()
+    assert (table["channel_uses"] <= table["budget"]).all()
+    assert (table["budget"] == 1024).all()
+    assert (table.loc[table["failed"], "layers_decoded"] == 0).all()
+    good = table[(table["channel"] == "awgn") & (table["snr_db"] == 14)]
+    assert not good["failed"].any()
+    assert (good["packets_lost"] == 0).all()
+    assert good["psnr_db"].min() > 15
+    # A cliff: at 4 dB, 16QAM of rate 1/2 is 2 dB below what it needs.
+    low = table[(table["channel"] == "awgn") & (table["snr_db"] == 4)]
+    assert low["failed"].all()
+
+
+def test_trials_of_an_earlier_scenario_are_reused(
+    scenario_file: Path, planned, tmp_path: Path
+) -> None:
+    run(planned, tmp_path)
+    size = (tmp_path / JOURNAL).stat().st_size
+    fewer = plan(load_scenario(scenario_file, ["link.snr_db=14", "name=other"]))
+    table = pd.read_csv(run(fewer, tmp_path))
+    assert (tmp_path / JOURNAL).stat().st_size == size
+    assert len(table) == len(planned.trials) // 3
+    assert set(table["scenario"]) == {"other"}
+
+
+def test_images_of_several_sizes_run_together(tmp_path: Path) -> None:
+    from PIL import Image
+
+    for index, size in enumerate([(20, 12), (8, 8), (20, 12)]):
+        Image.effect_noise(size, 60).convert("RGB").save(tmp_path / f"{index}.png")
+    file = tmp_path / "sizes.yaml"
+    file.write_text("images: ['*.png']\ncodecs: [{type: semantic}]\nlink: {snr_db: 20, cbr: 1/2}\n")
+    table = pd.read_csv(run(plan(load_scenario(file)), tmp_path / "out"))
+    assert list(table["width"]) == [20, 8, 20]
+    # SSIM's window does not fit into 8x8: not defined, and not zero.
+    assert table["ssim"].isna().tolist() == [False, True, False]
