@@ -11,14 +11,9 @@ from rich.table import Table
 from codec.profile import profile_names
 from testbed.budget import link_budget
 from testbed.runner import plan
-from testbed.scenario import (
-    CHANNELS,
-    CODEC_SECTIONS,
-    FADING_BLOCKS,
-    IMAGE_SETS,
-    MODULATION_BITS,
-    load_scenario,
-)
+from testbed.scenario import CODEC_SECTIONS
+from testbed.scenario_loading import load_scenario
+from testbed.scenario_values import CHANNELS, FADING_BLOCKS, IMAGE_SETS, MODULATION_BITS
 
 
 def check_scenario(file: Path, overrides: Sequence[str]) -> None:

@@ -21,7 +21,7 @@ def make_codec(section: CodecSection) -> ImageCodec:
             from codec.semantic_codec import LAYER_NAMES, SemanticCodec
 
             layers = section.layers or len(LAYER_NAMES)
-            return SemanticCodec(section.profile, layers)
+            return SemanticCodec(section.profile, layers, section.correction)
         if isinstance(section, JpegCodecSection):
             from codec.conventional import JpegCodec
 

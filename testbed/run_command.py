@@ -21,7 +21,7 @@ from testbed.figures import draw_figures
 from testbed.journal import Journal
 from testbed.manifest import manifest, utc_now, write_manifest
 from testbed.runner import plan, run_trials
-from testbed.scenario import load_scenario
+from testbed.scenario_loading import load_scenario
 from testbed.strip import draw_scenario_strips
 
 FIGURES = "figures"

@@ -15,14 +15,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from testbed.scenario import (
-    MODULATION_BITS,
-    Link,
-    Scenario,
-    as_fraction,
-    canonical_json,
-    rounded_db,
-)
+from testbed.scenario import Link, Scenario, canonical_json
+from testbed.scenario_values import MODULATION_BITS, as_fraction, rounded_db
 
 ID_VERSION = 1
 """Part of every id. Raised when a change of the simulation makes earlier results incomparable."""

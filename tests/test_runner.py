@@ -15,7 +15,7 @@ import pytest
 
 from testbed.journal import JOURNAL, Journal
 from testbed.runner import Plan, plan, run_trials, works
-from testbed.scenario import load_scenario
+from testbed.scenario_loading import load_scenario
 from testbed.simulation import COLUMNS, rows_of
 
 SCENARIO = """

@@ -14,16 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from testbed.errors import ScenarioError, TestbedError
-from testbed.scenario import (
-    CHANNELS,
-    CODEC_SECTIONS,
-    FADING_BLOCKS,
-    MODULATION_BITS,
-    Scenario,
-    as_fraction,
-    check_document,
-    load_scenario,
-)
+from testbed.scenario import CODEC_SECTIONS, Scenario
+from testbed.scenario_loading import check_document, load_scenario
+from testbed.scenario_values import CHANNELS, FADING_BLOCKS, MODULATION_BITS, as_fraction
 from testbed.yaml_source import MAX_BYTES, MAX_DEPTH, number_hint, parse_document, read_document
 
 QUICKSTART = Path(__file__).parent.parent / "scenarios" / "quickstart.yaml"

