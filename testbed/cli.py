@@ -32,9 +32,6 @@ def main() -> None:
     except TestbedError as error:
         print(error, file=sys.stderr)
         sys.exit(1)
-    except KeyboardInterrupt:
-        print("stopped; run the same command again to go on", file=sys.stderr)
-        sys.exit(130)
 
 
 @app.command()
@@ -54,7 +51,11 @@ def run(
     """
     from testbed.run_command import run_scenario
 
-    run_scenario(file, out, workers, overrides or [], sys.argv)
+    try:
+        run_scenario(file, out, workers, overrides or [], sys.argv)
+    except KeyboardInterrupt:
+        print("stopped; run the same command again to go on", file=sys.stderr)
+        raise typer.Exit(130) from None
 
 
 @app.command()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import multiprocessing
+import signal
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -120,28 +121,34 @@ def _results(queue: list[Work], workers: int) -> Iterator[list[Row]]:
         yield from map(rows_of, queue)
         return
     spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(
+    pool = ProcessPoolExecutor(
         min(workers, len(queue)), mp_context=spawn, initializer=_start_worker
-    ) as pool:
+    )
+    try:
         pending: set[Future[list[Row]]] = {pool.submit(rows_of, work) for work in queue}
-        try:
-            while pending:
-                finished, pending = wait(pending, return_when=FIRST_COMPLETED)
-                for future in finished:
-                    yield future.result()
-        except BrokenProcessPool as error:
-            raise WorkerError(
-                "a worker process died (out of memory?); what it had finished is kept: "
-                "run the same command again to go on, with fewer --workers if memory is short"
-            ) from error
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+        while pending:
+            finished, pending = wait(pending, return_when=FIRST_COMPLETED)
+            for future in finished:
+                yield future.result()
+    except BrokenProcessPool as error:
+        raise WorkerError(
+            "a worker process died (out of memory?); what was finished is kept: run the same "
+            "command again to go on, with fewer --workers if memory is short"
+        ) from error
+    finally:
+        # Nothing is lost by ending workers at once: what is not journalled is simulated again.
+        pool.shutdown(wait=False, cancel_futures=True)
+        for process in multiprocessing.active_children():
+            process.terminate()
 
 
 def _start_worker() -> None:
     import torch
 
     torch.set_num_threads(1)
+    if multiprocessing.parent_process() is not None:
+        # Ctrl-C reaches every process of the terminal; the parent alone answers it.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def write_table(path: Path, plan: Plan, rows: dict[str, Row]) -> Path:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -68,25 +67,35 @@ def test_order_changes_no_row(planned, reference) -> None:
         assert row["layers_decoded"] == line["layers_decoded"]
 
 
-def test_a_killed_run_goes_on_to_the_same_table(
-    scenario_file: Path, reference: bytes, tmp_path: Path
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGINT])
+def test_a_stopped_run_goes_on_to_the_same_table(
+    scenario_file: Path, reference: bytes, tmp_path: Path, end: signal.Signals
 ) -> None:
-    """kill -9 as soon as the journal has rows; a torn line on top; then the same command."""
+    """kill -9 or Ctrl-C as soon as the journal has rows; a torn line on top; then once more."""
     command = [sys.executable, "-m", "testbed.cli", "run", str(scenario_file), "--out"]
-    command += [str(tmp_path), "--workers", "1", "--set", "packets.max_bytes=256"]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
+    command += [str(tmp_path), "--workers", "1"]
+    process = subprocess.Popen(
+        command,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A parent that runs in the background may have handed down an ignored SIGINT.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     journal = tmp_path / JOURNAL
     deadline = time.monotonic() + 60
     while process.poll() is None and time.monotonic() < deadline:
         if journal.exists() and journal.stat().st_size:
-            process.send_signal(signal.SIGKILL)
+            process.send_signal(end)
             break
         time.sleep(0.005)
-    process.wait()
+    _, errors = process.communicate()
+    assert "Traceback" not in errors
+    if end is signal.SIGINT:
+        assert process.returncode == 130
+        assert errors.endswith("stopped; run the same command again to go on\n")
     lines = journal.read_bytes()
     journal.write_bytes(lines + lines[: lines.index(b"\n") // 2])
-    subprocess.run(command, env=environment, check=True, capture_output=True)
+    subprocess.run(command, check=True, capture_output=True)
     assert (tmp_path / "trials.csv").read_bytes() == reference
     ids = [json.loads(line)["trial_id"] for line in journal.read_bytes().splitlines()]
     assert len(ids) == len(set(ids))

@@ -1,0 +1,32 @@
+"""The README's example runs, its scenario is valid, its links lead somewhere."""
+
+from __future__ import annotations
+
+import doctest
+import re
+from pathlib import Path
+
+from testbed.scenario_loading import load_scenario
+
+README = Path(__file__).parent.parent / "README.md"
+
+
+def test_the_python_example_runs() -> None:
+    result = doctest.testfile(str(README), module_relative=False)
+    assert result.attempted >= 8
+    assert result.failed == 0
+
+
+def test_the_scenario_is_valid(tmp_path: Path) -> None:
+    (text,) = re.findall(r"```yaml\n(.*?)```", README.read_text(), re.DOTALL)
+    file = tmp_path / "my.yaml"
+    file.write_text(text)
+    assert len(load_scenario(file).link.snr_db) == 4
+
+
+def test_links_lead_somewhere() -> None:
+    targets = re.findall(r"\]\(([^)#]+)\)", README.read_text())
+    assert len(targets) > 10
+    for target in targets:
+        if "://" not in target:
+            assert (README.parent / target).exists(), target
