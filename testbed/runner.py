@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import csv
 import multiprocessing
+import multiprocessing.process
+import os
 import signal
+import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -146,9 +149,17 @@ def _start_worker() -> None:
     import torch
 
     torch.set_num_threads(1)
-    if multiprocessing.parent_process() is not None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
         # Ctrl-C reaches every process of the terminal; the parent alone answers it.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
+def _end_with(parent: multiprocessing.process.BaseProcess) -> None:
+    """Ends this process when `parent` ends, however it ends: no worker outlives a kill -9."""
+    parent.join()
+    os._exit(1)
 
 
 def write_table(path: Path, plan: Plan, rows: dict[str, Row]) -> Path:
