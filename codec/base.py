@@ -33,7 +33,10 @@ class Layer:
 
 @dataclass(frozen=True, slots=True)
 class EncodedImage:
-    """A coded image. Layer `l` is of use only to a receiver that has layers 0 .. l-1 whole."""
+    """A coded image. Layer `l` is of use only to a receiver that has layers 0 .. l-1 whole.
+
+    No layer is empty, and there are at most 16: packets number them in four bits.
+    """
 
     layers: tuple[Layer, ...]
 

@@ -33,6 +33,9 @@ TERMINATE = -2
 
 _INITIAL_RANGE = 510
 
+MOST_BINS_PER_BYTE = 705
+"""No stream holds more: an LPS has at least 4 of at most 510, so a bin takes .0114 bits or more."""
+
 # Encoder state, int64[4]. Of the stream's (9 + shifts) bits of `low`, the leading ones are already
 # bytes in the buffer; the register keeps the rest, 9 + PENDING bits, plus a carry above them.
 _LOW, _RANGE, _PENDING, _POSITION = 0, 1, 2, 3

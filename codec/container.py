@@ -2,15 +2,18 @@
 
     b"SCTB" | version 1 | length of the profile's name, its UTF-8 bytes |
     first 8 bytes of the weights' sha256 | correction rule (0 interval, 1 one_sided) |
-    number of layers | length of each layer (4 bytes, big-endian) | the layers
+    number of layers | for each its length and CRC-32 (4 bytes each, big-endian) | the layers
 
-A simulated link does not send this index: its packets' headers do that work, and are charged. A
-file that was cut gives the layers that are whole and what is there of the next.
+A simulated link does not send this index: its packets' headers and CRCs do that work, and are
+charged. A file that was cut gives the layers that are whole and what is there of the next; a
+layer whose CRC does not hold is left out, with those after it.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from zlib import crc32
 
 from codec.base import CodecError, EncodedImage, ReceivedLayer
 from codec.bitplane_correction import CorrectionRule
@@ -34,7 +37,7 @@ class StoredImage:
 def write_container(
     encoded: EncodedImage, profile: str, weights_sha256: str, correction: CorrectionRule
 ) -> bytes:
-    """The file's bytes."""
+    """The file's bytes. `profile` is a name of a-z, 0-9, _ and -, not a path."""
     name = profile.encode()
     head = [
         MAGIC,
@@ -43,8 +46,12 @@ def write_container(
         bytes.fromhex(weights_sha256)[:_HASH_BYTES],
         bytes([_RULES.index(correction), len(encoded.layers)]),
     ]
-    lengths = [len(layer.data).to_bytes(4, "big") for layer in encoded.layers]
-    return b"".join([*head, *lengths, *(layer.data for layer in encoded.layers)])
+    index = [
+        number.to_bytes(4, "big")
+        for layer in encoded.layers
+        for number in (len(layer.data), crc32(layer.data))
+    ]
+    return b"".join([*head, *index, *(layer.data for layer in encoded.layers)])
 
 
 def read_container(data: bytes) -> StoredImage:
@@ -61,18 +68,22 @@ def read_container(data: bytes) -> StoredImage:
         at += _HASH_BYTES
         rule, count = _RULES[data[at]], data[at + 1]
         at += 2
-        lengths = [int.from_bytes(data[at + 4 * i : at + 4 * i + 4], "big") for i in range(count)]
-        at += 4 * count
+        numbers = [int.from_bytes(data[i : i + 4], "big") for i in range(at, at + 8 * count, 4)]
+        at += 8 * count
     except (IndexError, UnicodeDecodeError) as error:
         raise CodecError("the file's index is cut or damaged") from error
     if at > len(data):
         raise CodecError("the file's index is cut")
+    if not re.fullmatch("[a-z0-9_-]+", profile):
+        raise CodecError("the file's index is damaged: it names no profile")
     layers = []
-    for length in lengths:
+    for length, check in zip(numbers[::2], numbers[1::2], strict=True):
         piece = data[at : at + length]
-        if piece or length == 0:
-            layers.append(ReceivedLayer(piece, len(piece) == length))
         if len(piece) < length:
+            layers.append(ReceivedLayer(piece, False))
             break
+        if crc32(piece) != check:
+            break
+        layers.append(ReceivedLayer(piece, True))
         at += length
     return StoredImage(profile, weights, rule, tuple(layers))

@@ -23,6 +23,8 @@ from torch import Tensor, nn
 
 from codec.fixed_point import ACTIVATION, EXACT_BOUND, FixedPoint
 
+MAX_SHIFT = 14
+
 
 class ConvFactory(Protocol):
     """The signature that both forms share."""
@@ -88,7 +90,7 @@ class TrainableConv(nn.Module):
             bias = self.conv.bias.double()
         rows, biases, shifts = [], [], []
         for w, b in zip(weight, bias.double(), strict=True):
-            for shift in range(14, -1, -1):
+            for shift in range(MAX_SHIFT, -1, -1):
                 rounded = torch.round(w * 2**shift)
                 step = 2**shift * self.source.unit / self.target.unit
                 # Half a step of the target makes the final floor a rounding.
@@ -136,10 +138,16 @@ class ExactConv(nn.Module):
 
     def load_integers(self, weight: Tensor, bias: Tensor, shift: Tensor) -> None:
         """Takes over TrainableConv.integers. Raises ValueError if sums could be inexact."""
-        if weight.shape != self.weight.shape:
-            raise ValueError(
-                f"expected weights of shape {tuple(self.weight.shape)}, found {tuple(weight.shape)}"
-            )
+        channels = self.weight.shape[:1]
+        for found, expected in (
+            (weight.shape, self.weight.shape), (bias.shape, channels), (shift.shape, channels),
+        ):  # fmt: skip
+            if found != expected:
+                raise ValueError(
+                    f"expected weights of shape {tuple(expected)}, found {tuple(found)}"
+                )
+        if int(shift.min()) < 0 or int(shift.max()) > MAX_SHIFT:
+            raise ValueError(f"expected shifts of 0 .. {MAX_SHIFT}")
         worst = (
             weight.to(torch.int64).abs().sum((1, 2, 3)) * self.source.magnitude
             + bias.to(torch.int64).abs()
@@ -147,9 +155,10 @@ class ExactConv(nn.Module):
         if int(worst.max()) >= EXACT_BOUND:
             raise ValueError(f"sums up to {int(worst.max())} are not exact in float32")
         ratio = self.target.unit / self.source.unit
+        steps = [ratio * 2.0 ** -int(each) for each in shift]
         self.weight = weight.to(torch.float32).contiguous(memory_format=torch.channels_last)
         self.bias = bias.to(torch.float32)
-        self.scale = (ratio * torch.exp2(-shift.to(torch.float32))).view(-1, 1, 1)
+        self.scale = torch.tensor(steps, dtype=torch.float32).view(-1, 1, 1)
 
     def forward(self, x: Tensor, residual: Tensor | None = None) -> Tensor:
         y = F.conv2d(x, self.weight, self.bias, stride=self.stride, padding=1)

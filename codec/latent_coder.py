@@ -112,21 +112,23 @@ def list_latent_bins(
 @kernel
 def decode_latent(
     data: NDArray[np.uint8], states: NDArray[np.int32], latent: NDArray[np.int32]
-) -> bool:
+) -> tuple[int, bool]:
     """Fills `latent` (C, h, w), zeros on entry, as far as `data` determines it.
 
     data: from cabac_engine.decoder_input.
-    `states` is changed. Returns whether every value came out and the stream ends as it should;
-    values from the first uncertain one on stay 0.
+    `states` is changed. Returns how many values are certain, in coding order, and whether all
+    are and the stream ends as it should. Values from the first uncertain one on stay 0.
     """
     state = start_decoder(data)
+    n = 0
     for c in range(latent.shape[0]):
         for y in range(latent.shape[1]):
             for x in range(latent.shape[2]):
                 level = _level(latent, c, y, x)
                 if decode_bin(state, data, states, _ZERO_BASE + c * _LEVELS + level) == 0:
                     if overrun(state):
-                        return False
+                        return n, False
+                    n += 1
                     continue
                 negative = decode_bin(state, data, states, _sign_context(latent, c, y, x))
                 rest = 0
@@ -138,6 +140,7 @@ def decode_latent(
                         rest = rest + rest - UNARY_LIMIT + decode_bypass(state, data)
                 # A value that no encoder sends is a stream gone astray.
                 if overrun(state) or rest >= _LARGEST:
-                    return False
+                    return n, False
+                n += 1
                 latent[c, y, x] = -(rest + 1) if negative == 1 else rest + 1
-    return ends_well(state, data)
+    return n, ends_well(state, data)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from codec.base import CodecError
 
 MAX_SIDE = (1 << 16) - 1
-MAX_PIXELS = 1 << 26
+MAX_PIXELS = 1 << 24
 """Larger pictures are refused, so that a few damaged bytes cannot ask for gigabytes of memory."""
 
 _SIZE_32X32, _SIZE_EXPLICIT = 0, 1

@@ -26,8 +26,10 @@ from torch import Tensor
 from codec.base import CodecError
 from codec.bitplanes import PLANES
 from codec.cabac import context_states_from_p1_15bit
+from codec.latent_coder import CONTEXTS as LATENT_CONTEXTS
 from codec.networks import ExactAutoencoder, ExactEnhancement
-from codec.plane_coder import PlaneModel
+from codec.plane_coder import CONTEXTS as PLANE_CONTEXTS
+from codec.plane_coder import FEATURES, STEPS, PlaneModel
 
 WEIGHTS_FOLDER = Path(__file__).parent / "weights"
 
@@ -59,10 +61,9 @@ def load_profile(name: str) -> Profile:
     path = Path(name) if name.endswith(".safetensors") else WEIGHTS_FOLDER / f"{name}.safetensors"
     try:
         raw = path.read_bytes()
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise CodecError(
-            f"no weights for the profile '{name}': expected one of {', '.join(profile_names())} "
-            f"or the path of a .safetensors file ({error.strerror})"
+            f"no weights for the profile '{name}': there are {', '.join(profile_names())}"
         ) from error
     try:
         return profile_from_tensors(path.stem, hashlib.sha256(raw).hexdigest(), load(raw))
@@ -71,14 +72,26 @@ def load_profile(name: str) -> Profile:
 
 
 def profile_from_tensors(name: str, sha256: str, tensors: dict[str, Tensor]) -> Profile:
-    """Builds a profile from the tensors of a weights file. Raises KeyError if one is missing."""
+    """Builds a profile from the tensors of a weights file.
+
+    Raises KeyError if one is missing, ValueError or CodecError if one does not fit.
+    """
 
     def part(prefix: str) -> dict[str, Tensor]:
         start = f"{prefix}."
         return {k.removeprefix(start): v for k, v in tensors.items() if k.startswith(start)}
 
-    def table(key: str) -> NDArray[np.int32]:
+    def table(key: str, *shape: int) -> NDArray[np.int32]:
+        # Compiled code indexes these without checks: their sizes must be right.
+        if tuple(tensors[key].shape) != shape:
+            raise ValueError(f"{key}: expected shape {shape}, found {tuple(tensors[key].shape)}")
         return tensors[key].numpy().astype(np.int32)
+
+    def steps(key: str) -> NDArray[np.int32]:
+        found = table(key, STEPS)
+        if np.any(np.diff(found) <= 0):
+            raise ValueError(f"{key}: expected ascending thresholds, found {found.tolist()}")
+        return found
 
     shift = int(tensors["shift"])
     return Profile(
@@ -86,16 +99,16 @@ def profile_from_tensors(name: str, sha256: str, tensors: dict[str, Tensor]) -> 
         sha256=sha256,
         autoencoder=ExactAutoencoder(part("encoder"), part("decoder")),
         enhancement={plane: ExactEnhancement(part(f"enhancement{plane}")) for plane in PLANES},
-        latent_states=context_states_from_p1_15bit(table("latent.p1"), shift),
+        latent_states=context_states_from_p1_15bit(table("latent.p1", LATENT_CONTEXTS), shift),
         plane_states={
-            plane: context_states_from_p1_15bit(table(f"plane{plane}.p1"), shift)
+            plane: context_states_from_p1_15bit(table(f"plane{plane}.p1", PLANE_CONTEXTS), shift)
             for plane in PLANES
         },
         plane_models={
             plane: PlaneModel(
-                table(f"plane{plane}.weights"),
-                table(f"plane{plane}.residual_steps"),
-                table(f"plane{plane}.slope_steps"),
+                table(f"plane{plane}.weights", 3, FEATURES),
+                steps(f"plane{plane}.residual_steps"),
+                steps(f"plane{plane}.slope_steps"),
             )
             for plane in PLANES
         },

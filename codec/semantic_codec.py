@@ -44,7 +44,7 @@ from codec.base import (
 from codec.bitplane_correction import CorrectionRule, correct_value, predicted_bits
 from codec.bitplanes import PLANES, known_value, merge_plane, split_plane
 from codec.cabac import encode_bins
-from codec.cabac_engine import decoder_input
+from codec.cabac_engine import MOST_BINS_PER_BYTE, decoder_input
 from codec.latent_coder import decode_latent, list_latent_bins
 from codec.networks import whole_levels
 from codec.picture_header import pack_picture_header, unpack_picture_header
@@ -160,10 +160,13 @@ class SemanticCodec:
         except CodecError:
             return None
         shape = (LATENT_CHANNELS, -(-height // LATENT_STRIDE), -(-width // LATENT_STRIDE))
+        stream = layers[0].data[start:]
+        if layers[0].complete and np.prod(shape) > MOST_BINS_PER_BYTE * len(stream):
+            return None
         latent = np.zeros(shape, np.int32)
-        data = decoder_input(layers[0].data[start:])
-        whole = decode_latent(data, self.profile.latent_states.copy(), latent)
-        if layers[0].complete and not whole:
+        states = self.profile.latent_states.copy()
+        certain, whole = decode_latent(decoder_input(stream), states, latent)
+        if certain == 0 or (layers[0].complete and not whole):
             return None
         return _Base(height, width, latent, whole)
 

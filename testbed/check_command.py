@@ -24,14 +24,14 @@ def check_scenario(file: Path, overrides: Sequence[str]) -> None:
     table = Table(title="Link budget: the most that a codec may send, in one layer")
     for heading in (
         "picture", "CBR", "channel uses", "modulation", "bits/use", "rate", "Es/N0 dB", "Eb/N0 dB",
-        "payload bytes", "bpp", "largest packet (k, n)",
+        "payload bits", "bpp", "largest packet (k, n)",
     ):  # fmt: skip
         table.add_column(heading, justify="right", no_wrap=True)
     for line in link_budget(scenario, sizes):
         table.add_row(
             f"{line.width}x{line.height}", str(line.point.cbr), str(line.budget_uses),
             line.point.modulation, str(line.bits_per_use), f"{line.point.code_rate:.3g}",
-            f"{line.point.snr_db:g}", f"{line.point.ebn0_db:.2f}", str(line.capacity_bytes),
+            f"{line.point.snr_db:g}", f"{line.point.ebn0_db:.2f}", str(8 * line.capacity_bytes),
             f"{line.capacity_bpp:.3f}", f"({line.k}, {line.n})" if line.k else "none fits",
         )  # fmt: skip
     # As wide as it needs to be also where the output is a file.

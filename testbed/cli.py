@@ -80,12 +80,13 @@ def encode(
     out: Annotated[Path, typer.Option(help="folder of the coded files")],
     profile: Annotated[str, typer.Option(help="trained weights to use")] = "paper",
     layers: Annotated[int, typer.Option(min=1, max=9, help="code so many layers")] = 9,
+    force: Annotated[bool, typer.Option("--force", help="write over existing files")] = False,
 ) -> None:
     """Code pictures with the layered codec and print the exact size of each layer."""
     from codec.semantic_codec import LAYER_NAMES
     from testbed.files import encode_files
 
-    for coded in encode_files(images, out, profile, layers):
+    for coded in encode_files(images, out, profile, layers, overwrite=force):
         pixels, total = coded.height * coded.width, 0
         print(f"{coded.path}: {coded.width}x{coded.height}, index {coded.index_bytes} bytes")
         for name, size in zip(LAYER_NAMES, coded.layer_bytes, strict=False):
@@ -100,11 +101,15 @@ def decode(
     layers: Annotated[
         int | None, typer.Option(min=1, max=9, help="use so many layers; all unless given")
     ] = None,
+    profile: Annotated[
+        str | None, typer.Option(help="weights; those named in the file unless given")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="write over existing files")] = False,
 ) -> None:
     """Decode files of the layered codec to PNG, from all layers or the first few."""
     from testbed.files import decode_files
 
-    for path, used in decode_files(files, out, layers):
+    for path, used in decode_files(files, out, layers, profile, overwrite=force):
         print(f"{path}: {used} whole layers")
 
 

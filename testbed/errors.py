@@ -4,7 +4,10 @@
       TestbedError          one clear line per problem; the command line prints it, no traceback
         ScenarioError       a scenario file or a `--set` is wrong: where, expected, found, mend
         ImageError          a picture, or a folder of pictures, cannot be used
-        OutputError         a results folder cannot be used
+        OutputError         a results folder or a file cannot be written
+        CodecSetupError     (registry.py) a codec cannot be made, or cannot code an image
+        StoredFileError     (files.py) a coded file cannot be decoded
+        WorkerError         (runner.py) a worker process died
 
 Any other exception is an error of the testbed itself.
 """

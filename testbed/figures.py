@@ -3,7 +3,7 @@
 Drawn from the tidy table alone (the strip: from the pictures that are handed in). Codecs differ
 in colour, marker and line, so that a figure survives grey print and colour blindness; the colours
 are those of Okabe and Ito. The bands are 95 % intervals of the mean over images, from a bootstrap
-that resamples whole images with all their channel draws.
+that resamples whole images with all their channel draws (percentile method).
 """
 
 from __future__ import annotations
@@ -31,6 +31,11 @@ EXACT_PSNR_DB = 60.0
 """What an exactly reconstructed picture counts as in a mean; its own PSNR is infinite."""
 
 BOOTSTRAP_DRAWS = 1000
+FEWEST_IMAGES = 5
+"""With fewer a bootstrap over images covers far less than it says, and no band is drawn."""
+
+PANELS_PER_PAGE = 3
+MAX_PAGES = 6
 
 SETTING_COLUMNS = (
     "channel", "snr_db", "modulation", "code_rate", "cbr", "packet_loss", "fading_block",
@@ -50,27 +55,40 @@ class Picture:
     caption: str
 
 
-def draw_figures(table: pd.DataFrame, folder: Path) -> list[Path]:
+def read_table(path: Path) -> pd.DataFrame:
+    """A trials.csv. Names stay text, also "null" and "007"; an undefined SSIM is NaN."""
+    return pd.read_csv(
+        path,
+        keep_default_na=False,
+        na_values={"ssim": ["nan"]},
+        dtype={"trial_id": str, "scenario": str, "codec": str, "image": str},
+    )
+
+
+def draw_figures(table: pd.DataFrame, folder: Path) -> tuple[list[Path], int]:
     """PSNR and SSIM against SNR and against bandwidth, as PNG and PDF into `folder`.
 
     An axis along which no setting takes two values gives no figure. Pictures of different sizes
-    are drawn apart: their rates are not comparable. Returns the files written.
+    are drawn apart: their rates are not comparable. Settings that do not fit into one figure go
+    on in the next, up to MAX_PAGES. Returns the files written, and how many settings were left out.
     """
-    written = []
+    written: list[Path] = []
+    skipped = 0
     sides = table[["width", "height"]]
     # A picture on its side has the same rates: it is drawn with the upright ones.
     for (longer, shorter), part in table.groupby([sides.max(axis=1), sides.min(axis=1)]):
         size = f"{longer}x{shorter}"
         for axis, (stem, _) in AXES.items():
             panels = _panels(part, axis)
-            if not panels:
-                continue
-            for metric in METRICS:
-                if part[metric].notna().any():
-                    figure = _curves(panels, axis, metric, size)
-                    name = f"{metric.removesuffix('_db')}_vs_{stem}_{size}"
-                    written += save(figure, folder / name)
-    return written
+            skipped += max(0, len(panels) - MAX_PAGES * PANELS_PER_PAGE)
+            for page in range(min(MAX_PAGES, -(-len(panels) // PANELS_PER_PAGE))):
+                shown = panels[PANELS_PER_PAGE * page : PANELS_PER_PAGE * (page + 1)]
+                number = f"_{page + 1}" if page else ""
+                for metric in METRICS:
+                    if part[metric].notna().any():
+                        name = f"{metric.removesuffix('_db')}_vs_{stem}_{size}{number}"
+                        written += save(_curves(shown, axis, metric, size), folder / name)
+    return written, skipped
 
 
 def _panels(part: pd.DataFrame, axis: str) -> list[tuple[str, pd.DataFrame]]:
@@ -113,6 +131,7 @@ def _curves(panels: list[tuple[str, pd.DataFrame]], axis: str, metric: str, size
         )  # fmt: skip
         codecs = list(dict.fromkeys(name for _, rows in panels for name in rows["codec"]))
         exact = False
+        bands = panels[0][1]["image"].nunique() >= FEWEST_IMAGES
         for column, (title, rows) in enumerate(panels):
             above, below = grid[:, column]
             for index, codec in enumerate(codecs):
@@ -129,7 +148,8 @@ def _curves(panels: list[tuple[str, pd.DataFrame]], axis: str, metric: str, size
                 exact |= metric == "psnr_db" and bool(np.isinf(own[metric]).any())
                 x, mean, low, high, failed = np.array(points).T
                 above.plot(x, mean, label=codec, **look)
-                above.fill_between(x, low, high, color=look["color"], alpha=0.18, linewidth=0)
+                if bands:
+                    above.fill_between(x, low, high, color=look["color"], alpha=0.18, linewidth=0)
                 below.plot(x, 100 * failed, **look)
             above.set_title(title)
             below.set_xlabel(AXES[axis][1])
@@ -140,9 +160,10 @@ def _curves(panels: list[tuple[str, pd.DataFrame]], axis: str, metric: str, size
             *grid[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=len(codecs)
         )
         first = panels[0][1]
+        interval = "mean and 95 % interval" if bands else "mean (too few images for an interval)"
         note = (
             f"{first['image'].nunique()} image(s) of {size} px, "
-            f"{first['repetition'].nunique()} channel draw(s) each; mean and 95 % interval; "
+            f"{first['repetition'].nunique()} channel draw(s) each; {interval}; "
             "a failed picture counts as mid-grey"
         )
         if exact:
@@ -152,12 +173,11 @@ def _curves(panels: list[tuple[str, pd.DataFrame]], axis: str, metric: str, size
 
 
 def _mean_interval(group: pd.DataFrame, metric: str) -> tuple[float, float, float]:
-    """Mean and 95 % interval. With one image, its channel draws are resampled instead."""
+    """Mean over all rows, and the 95 % interval of the mean over images."""
     values = group[metric].to_numpy(np.float64)
     if metric == "psnr_db":
         values = np.minimum(values, EXACT_PSNR_DB)
-    cluster = group["image"] if group["image"].nunique() > 1 else group["repetition"]
-    means = pd.Series(values).groupby(cluster.to_numpy()).mean().to_numpy()
+    means = pd.Series(values).groupby(group["image"].to_numpy()).mean().to_numpy()
     random = np.random.default_rng(0)
     draws = random.integers(len(means), size=(BOOTSTRAP_DRAWS, len(means)))
     low, high = np.quantile(means[draws].mean(1), (0.025, 0.975))

@@ -10,7 +10,7 @@ from PIL import Image as PillowImage
 
 from codec.base import CodecError
 from codec.container import read_container, write_container
-from codec.semantic_codec import SemanticCodec
+from codec.semantic_codec import LAYER_NAMES, SemanticCodec
 from testbed.errors import ImageError, OutputError, TestbedError
 from testbed.images import read_picture
 
@@ -33,19 +33,22 @@ class CodedFile:
 
 
 def encode_files(
-    pictures: Sequence[Path], folder: Path, profile: str, layers: int
+    pictures: Sequence[Path], folder: Path, profile: str, layers: int, *, overwrite: bool = False
 ) -> list[CodedFile]:
-    """Codes each picture into `folder`. Raises TestbedError."""
+    """Codes each picture into `folder`. `profile` as for SemanticCodec. Raises TestbedError."""
     codec = _codec(profile, layers)
     coded = []
-    for path in pictures:
+    for path, target in _targets(pictures, folder, SUFFIX, overwrite):
         if not path.is_file():
-            raise ImageError(f"{path}: no such picture")
+            kind = "a folder; name the pictures in it" if path.is_dir() else "not there"
+            raise ImageError(f"{path}: expected a picture, it is {kind}")
         pixels = read_picture(path)
-        (encoded,) = codec.encode_batch([pixels])
+        try:
+            (encoded,) = codec.encode_batch([pixels])
+        except CodecError as error:
+            raise ImageError(f"{path}: {error}") from error
         assert encoded is not None
-        data = write_container(encoded, profile, codec.profile.sha256, codec.correction)
-        target = folder / f"{path.stem}{SUFFIX}"
+        data = write_container(encoded, codec.profile.name, codec.profile.sha256, codec.correction)
         _write(target, data)
         sizes = tuple(len(layer.data) for layer in encoded.layers)
         coded.append(
@@ -54,28 +57,38 @@ def encode_files(
     return coded
 
 
-def decode_files(files: Sequence[Path], folder: Path, layers: int | None) -> list[tuple[Path, int]]:
-    """Decodes each file to a PNG from its first `layers` layers: (path, whole layers used)."""
+def decode_files(
+    files: Sequence[Path],
+    folder: Path,
+    layers: int | None,
+    profile: str | None = None,
+    *,
+    overwrite: bool = False,
+) -> list[tuple[Path, int]]:
+    """Decodes each file to a PNG from its first `layers` layers: (path, whole layers used).
+
+    `profile`: the weights, if they are not those that ship under the name in the file. Raises
+    TestbedError.
+    """
     decoded = []
-    for path in files:
+    for path, target in _targets(files, folder, ".png", overwrite):
         try:
             stored = read_container(path.read_bytes())
         except OSError as error:
             raise StoredFileError(f"{path}: cannot read ({error.strerror})") from error
         except CodecError as error:
             raise StoredFileError(f"{path}: {error}") from error
-        codec = _codec(stored.profile, 9)
+        codec = _codec(profile or stored.profile, len(LAYER_NAMES))
         if not codec.profile.sha256.startswith(stored.weights_sha256):
             raise StoredFileError(
                 f"{path}: coded with weights {stored.weights_sha256} of the profile "
-                f"'{stored.profile}', here are {codec.profile.sha256[:16]}; decode it with the "
-                "version of the testbed that made it"
+                f"'{stored.profile}', here are {codec.profile.sha256[:16]}; name the right ones "
+                "with --profile"
             )
         codec.correction = stored.correction
         (result,) = codec.decode_batch([stored.layers[:layers]])
         if result.image is None:
             raise StoredFileError(f"{path}: the base layer is missing or damaged")
-        target = folder / f"{path.stem}.png"
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             PillowImage.fromarray(result.image).save(target)
@@ -83,6 +96,21 @@ def decode_files(files: Sequence[Path], folder: Path, layers: int | None) -> lis
             raise OutputError(f"{target}: cannot write ({error.strerror})") from error
         decoded.append((target, result.layers_decoded))
     return decoded
+
+
+def _targets(
+    sources: Sequence[Path], folder: Path, suffix: str, overwrite: bool
+) -> list[tuple[Path, Path]]:
+    """Each source with the file that it becomes; none is written twice or over what is there."""
+    targets: dict[Path, Path] = {}
+    for source in sources:
+        target = folder / f"{source.stem}{suffix}"
+        if target in targets:
+            raise OutputError(f"{targets[target]} and {source} would both become {target}")
+        if target.exists() and not overwrite:
+            raise OutputError(f"{target}: is there already; --force writes over it")
+        targets[target] = source
+    return [(source, target) for target, source in targets.items()]
 
 
 def _codec(profile: str, layers: int) -> SemanticCodec:

@@ -12,7 +12,6 @@ import json
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import IO
 
 from testbed.errors import OutputError
 from testbed.simulation import COLUMNS, Row
@@ -28,7 +27,8 @@ class Journal:
         self.path = folder / JOURNAL
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._file: IO[bytes] = self.path.open("a+b")
+            # Unbuffered: nothing is left to be written, and to fail, when the file is closed.
+            self._file = self.path.open("a+b", buffering=0)
         except OSError as error:
             raise OutputError(
                 f"{folder}: cannot write results there ({error.strerror}); "
@@ -36,10 +36,16 @@ class Journal:
             ) from error
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        except BlockingIOError as error:
             self._file.close()
             raise OutputError(
                 f"{folder}: another run is writing there; wait for it or choose another --out"
+            ) from error
+        except OSError as error:
+            self._file.close()
+            raise OutputError(
+                f"{folder}: files there cannot be locked ({error.strerror}); "
+                "choose another folder with --out"
             ) from error
         self.rows: dict[str, Row] = {}
         self.damaged_lines = 0
@@ -72,8 +78,9 @@ class Journal:
         """Appends rows; when it returns they are on the disk. Raises OutputError."""
         rows = list(rows)
         try:
-            self._file.write(b"".join(json.dumps(row).encode() + b"\n" for row in rows))
-            self._file.flush()
+            lines = b"".join(json.dumps(row).encode() + b"\n" for row in rows)
+            while lines:
+                lines = lines[self._file.write(lines) :]
             os.fsync(self._file.fileno())
         except OSError as error:
             raise OutputError(

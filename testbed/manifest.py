@@ -27,13 +27,23 @@ def utc_now() -> str:
 
 
 def manifest(
-    plan: Plan, command: Sequence[str], workers: int, started_utc: str, damaged_lines: int = 0
+    plan: Plan,
+    command: Sequence[str],
+    workers: int,
+    started_utc: str,
+    *,
+    reused_trials: int = 0,
+    damaged_lines: int = 0,
 ) -> dict[str, Any]:
-    """What ran: scenario, code, versions, inputs, machine, times. JSON-able."""
+    """What ran: scenario, code, versions, inputs, machine, times. JSON-able.
+
+    `reused_trials` were in the journal already, from an earlier run, perhaps of other code.
+    """
     return {
         "scenario": plan.scenario.canonical(),
         "scenario_sha256": plan.scenario.scenario_hash,
         "trials": len(plan.trials),
+        "reused_trials": reused_trials,
         "codecs": plan.fingerprints,
         "images": [
             {"name": image.name, "sha256": image.sha256, "shape": list(image.pixels.shape)}

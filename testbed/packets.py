@@ -23,10 +23,6 @@ MAX_LAYERS = 1 << 4
 MAX_FRAGMENTS = 1 << 11
 
 
-class TooManyFragments(ValueError):
-    """A layer needs more packets than the header can number."""
-
-
 @dataclass(frozen=True, slots=True)
 class Packet:
     """A piece of a layer. `is_last`: it ends with the layer's last byte."""
@@ -79,17 +75,17 @@ def packetise(
 ) -> list[Packet]:
     """The packets that fit into `budget_uses`, at most `max_bytes` of payload each.
 
-    Without `may_cut` the result is empty unless all layers fit. Raises TooManyFragments.
+    Without `may_cut` the result is empty unless all layers fit. A layer of more than MAX_FRAGMENTS
+    packets ends there, as if the budget did. Raises ValueError for more than MAX_LAYERS layers.
     """
+    if len(encoded.layers) > MAX_LAYERS:
+        raise ValueError(f"expected at most {MAX_LAYERS} layers, found {len(encoded.layers)}")
     packets: list[Packet] = []
     left = budget_uses
     for layer_index, layer in enumerate(encoded.layers):
         for fragment, start in enumerate(range(0, len(layer.data), max_bytes)):
             if fragment >= MAX_FRAGMENTS:
-                raise TooManyFragments(
-                    f"a layer of {len(layer.data)} bytes needs more than {MAX_FRAGMENTS} packets "
-                    f"of {max_bytes} bytes: raise packets.max_bytes"
-                )
+                return packets if may_cut else []
             piece = layer.data[start : start + max_bytes]
             fits = len(piece)
             if packet_cost(HEADER_BYTES + len(piece), link).channel_uses > left:

@@ -10,7 +10,7 @@ from testbed.scenario import CodecSection, JpegCodecSection, SemanticCodecSectio
 
 
 class CodecSetupError(TestbedError):
-    """A codec that the scenario names cannot be made."""
+    """A codec that the scenario names cannot be made, or cannot code an image."""
 
 
 @cache
@@ -42,5 +42,8 @@ def codec_fingerprint(section: CodecSection) -> str:
     if isinstance(section, JpegCodecSection):
         from PIL import features
 
-        return f"libjpeg {features.version('libjpeg_turbo') or features.version('jpg')}"
+        from codec.conventional import BITSTREAM_VERSION as JPEG_VERSION
+
+        library = features.version("libjpeg_turbo") or features.version("jpg")
+        return f"bitstream {JPEG_VERSION}, libjpeg {library}"
     raise TypeError(f"no codec is known for {type(section).__name__}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from testbed.figures import draw_figures
+from testbed.figures import draw_figures, read_table
 from testbed.journal import Journal
 from testbed.manifest import manifest, utc_now, write_manifest
 from testbed.runner import plan, run_trials
@@ -35,8 +36,6 @@ def run_scenario(
     command: Sequence[str],
 ) -> None:
     """Runs the scenario in `file` into `out` and says where things are. Raises TestbedError."""
-    import pandas as pd
-
     started_utc = utc_now()
     console = Console(stderr=True)
     scenario = load_scenario(file, overrides)
@@ -44,7 +43,8 @@ def run_scenario(
     # The folder first: whether results can be kept is known before anything is loaded.
     with Journal(folder) as journal:
         planned = plan(scenario)
-        processes = workers or len(os.sched_getaffinity(0))
+        reused = sum(trial.trial_id in journal.rows for trial in planned.trials)
+        processes = workers or available_cores()
         console.print(
             f"{scenario.name}: {len(planned.trials)} trials of {len(planned.images)} images, "
             f"{len(scenario.codecs)} codecs",
@@ -58,13 +58,29 @@ def run_scenario(
                 workers=processes,
                 progress=lambda done, total: bar.update(task, completed=done, total=total),
             )
-        content = manifest(planned, command, processes, started_utc, journal.damaged_lines)
+        content = manifest(
+            planned,
+            command,
+            processes,
+            started_utc,
+            reused_trials=reused,
+            damaged_lines=journal.damaged_lines,
+        )
         write_manifest(folder, content)
         console.print("drawing figures")
-        written = draw_figures(pd.read_csv(table_path), folder / FIGURES)
+        written, skipped = draw_figures(read_table(table_path), folder / FIGURES)
         written += draw_scenario_strips(planned, folder / FIGURES)
+    if skipped:
+        print(f"{skipped} more settings are in the table and not drawn", file=sys.stderr)
     print(f"{table_path}: {len(planned.trials)} rows")
     print(f"{folder / FIGURES}: {', '.join(path.name for path in written)}")
+
+
+def available_cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _columns() -> tuple[ProgressColumn, ...]:

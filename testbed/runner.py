@@ -21,9 +21,11 @@ from testbed.journal import Journal
 from testbed.registry import codec_fingerprint
 from testbed.scenario import Scenario
 from testbed.simulation import COLUMNS, Row, Work, rows_of
-from testbed.trials import Trial, expand_trials
+from testbed.trials import Trial, expand_links, expand_trials
 
 IMAGES_AT_ONCE = 8
+WORK_PIXELS = 1 << 22
+"""A work's trials carry at most this many pixels together: what a kill can lose, and memory."""
 TRIALS_CSV = "trials.csv"
 
 
@@ -33,13 +35,17 @@ class WorkerError(TestbedError):
 
 @dataclass(frozen=True)
 class Plan:
-    """A scenario with its images loaded and its trials expanded."""
+    """A scenario with its images loaded and its trials expanded.
+
+    `strip` is the index of the image whose received pictures are drawn, if any.
+    """
 
     scenario: Scenario
     images: list[SourceImage]
     fingerprints: dict[str, str]
     """By codec name: what beside the scenario determines the codec's output."""
     trials: list[Trial]
+    strip: int | None
 
 
 def plan(scenario: Scenario) -> Plan:
@@ -55,6 +61,31 @@ def plan(scenario: Scenario) -> Plan:
         list(images.values()),
         fingerprints,
         expand_trials(scenario, list(images), fingerprints),
+        _strip_image(scenario, [name for name, _ in images]),
+    )
+
+
+def _strip_image(scenario: Scenario, names: list[str]) -> int | None:
+    """The image of `figures.strip`. Raises ScenarioError for one, or an SNR, that is not there."""
+    strip = scenario.figures.strip
+    if strip is None:
+        return None
+    simulated = {link.snr_db for link in expand_links(scenario)}
+    for position, snr_db in enumerate(strip.snr_db or ()):
+        if snr_db not in simulated:
+            raise scenario.problem(
+                ("figures", "strip", "snr_db", position),
+                f"{snr_db:g} dB is not simulated; there are "
+                + ", ".join(f"{each:g}" for each in sorted(simulated)),
+            )
+    if isinstance(strip.image, str) and strip.image in names:
+        return names.index(strip.image)
+    if isinstance(strip.image, int) and strip.image < len(names):
+        return strip.image
+    raise scenario.problem(
+        ("figures", "strip", "image"),
+        f"expected a number below {len(names)} or an image's name such as {names[0]}, "
+        f"found {strip.image}",
     )
 
 
@@ -74,16 +105,20 @@ def works(plan: Plan, trials: Sequence[Trial], images_at_once: int) -> list[Work
         indices = list(by_image)
         for start in range(0, len(indices), at_once):
             chosen = indices[start : start + at_once]
-            result.append(
-                Work(
-                    plan.scenario.name,
-                    plan.scenario.seed,
-                    plan.scenario.packets.max_bytes,
-                    plan.scenario.codecs[codec_index],
-                    {index: plan.images[index] for index in chosen},
-                    tuple(trial for index in chosen for trial in by_image[index]),
+            together = [trial for index in chosen for trial in by_image[index]]
+            step = max(1, WORK_PIXELS // (shape[0] * shape[1]))
+            for first in range(0, len(together), step):
+                part = tuple(together[first : first + step])
+                result.append(
+                    Work(
+                        plan.scenario.name,
+                        plan.scenario.seed,
+                        plan.scenario.packets.max_bytes,
+                        plan.scenario.codecs[codec_index],
+                        {trial.image_index: plan.images[trial.image_index] for trial in part},
+                        part,
+                    )
                 )
-            )
     return sorted(
         result, key=lambda work: -max(image.pixels.size for image in work.images.values())
     )

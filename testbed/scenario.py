@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
@@ -28,6 +29,7 @@ from pydantic import (
     model_validator,
 )
 
+from testbed.errors import ScenarioError
 from testbed.scenario_values import (
     IMAGE_SETS,
     Cbr,
@@ -46,6 +48,7 @@ from testbed.scenario_values import (
     whole_number,
     wrong,
 )
+from testbed.yaml_source import dotted
 
 MAX_LINK_POINTS = 100_000
 
@@ -229,6 +232,9 @@ class Figures(Section):
     strip: Strip | None = Field(default=None, description="received pictures of one image")
 
 
+Problem: TypeAlias = Callable[[tuple[str | int, ...], str], ScenarioError]
+
+
 class Scenario(Section):
     """A whole scenario, checked, defaults filled in."""
 
@@ -254,11 +260,18 @@ class Scenario(Section):
     figures: Figures = Field(default_factory=Figures, description="what is drawn")
 
     _folder: Path = PrivateAttr(default=Path())
+    _problem: Problem | None = PrivateAttr(default=None)
 
     @property
     def folder(self) -> Path:
         """The folder of the YAML file, which relative sources start from. Not part of the hash."""
         return self._folder
+
+    def problem(self, location: tuple[str | int, ...], message: str) -> ScenarioError:
+        """The error of something that shows only later, with the line of `location`."""
+        if self._problem is not None:
+            return self._problem(location, message)
+        return ScenarioError.at(self.name, None, f"{dotted(location)}: {message}")
 
     @property
     def scenario_hash(self) -> str:

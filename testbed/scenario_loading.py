@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from pydantic import (
@@ -49,7 +50,15 @@ def check_document(document: Document, folder: Path) -> Scenario:
         problems = {_problem(document, detail): None for detail in details}
         raise ScenarioError(sorted(problems, key=lambda found: found.line or 0)) from None
     scenario._folder = folder
+    scenario._problem = partial(_later_problem, document)
     return scenario
+
+
+def _later_problem(
+    document: Document, location: tuple[str | int, ...], message: str
+) -> ScenarioError:
+    path, place = document.locate(location)
+    return ScenarioError.at(place.file, place.line, f"{dotted(path)}: {message}")
 
 
 def _ousts_its_twin(document: Document, path: tuple[str | int, ...]) -> None:

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from codec.base import EncodedImage, ImageCodec, ReceivedLayer
+from codec.base import CodecError, EncodedImage, ImageCodec, ReceivedLayer
 from testbed.images import SourceImage
 from testbed.metrics import failed_picture, psnr_db, ssim
 from testbed.packets import capacity_bytes
-from testbed.registry import make_codec
+from testbed.registry import CodecSetupError, make_codec
 from testbed.scenario import CodecSection
 from testbed.transmission import Transmission, image_randomness, link_setting, transmit
 from testbed.trials import Trial, budget_channel_uses
@@ -37,10 +37,14 @@ COLUMNS = (
 
 Row = dict[str, Any]
 
+STREAMS_KEPT = 512
+_streams: dict[tuple[CodecSection, str, int | None], EncodedImage | None] = {}
+"""Streams of this process by codec, image and byte budget: works share images."""
+
 
 @dataclass(frozen=True)
 class Work:
-    """Open trials of one codec on some images of one size; what a worker does at a time."""
+    """Open trials of one codec on images of one size; what a worker does at a time."""
 
     scenario: str
     seed: int
@@ -99,7 +103,7 @@ def simulate(work: Work) -> list[Outcome]:
 
 
 def _encode(codec: ImageCodec, work: Work, budgets: Sequence[int]) -> list[EncodedImage | None]:
-    """Each trial's stream; every (image, byte budget) is coded once."""
+    """Each trial's stream; a process codes every (image, byte budget) once, within reason."""
     capacities: list[int | None] = [None] * len(budgets)
     if not codec.scalable:
         capacities = [
@@ -107,14 +111,26 @@ def _encode(codec: ImageCodec, work: Work, budgets: Sequence[int]) -> list[Encod
             for trial, budget in zip(work.trials, budgets, strict=True)
         ]
     wanted = [trial.image_index for trial in work.trials]
-    streams: dict[tuple[int, int | None], EncodedImage | None] = {}
+    keys = [
+        (work.codec, work.images[index].sha256, capacity)
+        for index, capacity in zip(wanted, capacities, strict=True)
+    ]
     for capacity in dict.fromkeys(capacities):
-        indices = list(
-            dict.fromkeys(i for i, c in zip(wanted, capacities, strict=True) if c == capacity)
-        )
-        encoded = codec.encode_batch([work.images[i].pixels for i in indices], capacity)
-        streams |= {(i, capacity): stream for i, stream in zip(indices, encoded, strict=True)}
-    return [streams[key] for key in zip(wanted, capacities, strict=True)]
+        missing = {
+            key: work.images[index].pixels
+            for index, key in zip(wanted, keys, strict=True)
+            if key[2] == capacity and key not in _streams
+        }
+        try:
+            encoded = codec.encode_batch(list(missing.values()), capacity) if missing else []
+        except CodecError as error:
+            names = ", ".join(image.name for image in work.images.values())
+            raise CodecSetupError(f"codec {work.codec.name}, image {names}: {error}") from error
+        _streams.update(zip(missing, encoded, strict=True))
+    streams = [_streams[key] for key in keys]
+    while len(_streams) > STREAMS_KEPT:
+        _streams.pop(next(iter(_streams)))
+    return streams
 
 
 def _decode(
@@ -122,7 +138,7 @@ def _decode(
 ) -> list[tuple[NDArray[np.uint8] | None, int]]:
     """(picture or None, whole layers used) for each; equal receptions are decoded once."""
     unique = list(dict.fromkeys(received))
-    height, width = next(iter(work.images.values())).pixels.shape[:2]
+    ((height, width),) = {image.pixels.shape[:2] for image in work.images.values()}
     step = max(1, DECODE_PIXELS // (height * width))
     decoded = {}
     for start in range(0, len(unique), step):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from fractions import Fraction
 from pathlib import Path
 
-from testbed.errors import ScenarioError
 from testbed.figures import Picture, draw_strip
 from testbed.metrics import psnr_db
 from testbed.runner import Plan, works
@@ -16,10 +15,9 @@ from testbed.trials import LinkPoint
 
 def draw_scenario_strips(plan: Plan, folder: Path) -> list[Path]:
     """One strip per channel for the scenario's `figures.strip`; none if it has no such section."""
-    strip = plan.scenario.figures.strip
-    if strip is None:
+    strip, index = plan.scenario.figures.strip, plan.strip
+    if strip is None or index is None:
         return []
-    index = _image_index(plan, strip)
     original = Picture(plan.images[index].pixels, f"original\n{plan.images[index].name}")
     written = []
     for fixed, links in _lines(plan, strip).items():
@@ -50,20 +48,6 @@ def _picture(original: Picture, outcome: Outcome) -> Picture:
     quality = f"PSNR {psnr_db(original.pixels, outcome.picture):.1f} dB"
     words = "failed" if outcome.failed else quality
     return Picture(outcome.picture, f"$E_s/N_0$ {outcome.trial.link.snr_db:g} dB\n{words}")
-
-
-def _image_index(plan: Plan, strip: Strip) -> int:
-    names = [image.name for image in plan.images]
-    if isinstance(strip.image, int) and strip.image < len(names):
-        return strip.image
-    if isinstance(strip.image, str) and strip.image in names:
-        return names.index(strip.image)
-    raise ScenarioError.at(
-        plan.scenario.name,
-        None,
-        f"figures.strip.image: expected a number below {len(names)} or one of "
-        f"{', '.join(names[:3])} ...; found {strip.image!r}",
-    )
 
 
 def _lines(plan: Plan, strip: Strip) -> dict[str, list[LinkPoint]]:

@@ -108,6 +108,8 @@ def test_encode_and_decode_files(tmp_path: Path) -> None:
     printed = invoke("decode", coded, "--out", tmp_path / "some", "--layers", "3")
     assert "3 whole layers" in printed
     assert read_picture(tmp_path / "some" / "noise.png").shape == pixels.shape
+    again = invoke("decode", coded, "--out", tmp_path / "some", code=1)
+    assert "--force" in again
     # A file that was cut in transit still gives what came.
     coded.write_bytes(coded.read_bytes()[: index + sum(sizes[:2]) + 5])
     assert "2 whole layers" in invoke("decode", coded, "--out", tmp_path / "cut")
@@ -169,3 +171,44 @@ def test_unknown_weights_and_broken_files(scenario: Path, tmp_path: Path) -> Non
         error = invoke("decode", tmp_path / file, "--out", tmp_path, code=1)
         assert len(error.strip().splitlines()) == 1
         assert file in error
+
+
+def test_encode_never_writes_two_pictures_to_one_file(tmp_path: Path) -> None:
+    for suffix in ("png", "bmp"):
+        Image.new("RGB", (8, 8)).save(tmp_path / f"a.{suffix}")
+    error = invoke(
+        "encode", tmp_path / "a.png", tmp_path / "a.bmp", "--out", tmp_path / "out", code=1
+    )
+    assert "would both become" in error
+    assert not (tmp_path / "out").exists()
+    assert "it is a folder" in invoke("encode", tmp_path, "--out", tmp_path / "out", code=1)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "words"),
+    [
+        ("image: 0", "image: 99", 11, "below 2"),
+        ("image: 0", "image: nosuch", 11, "00_astronaut"),
+        ("image: 0", "image: 0, snr_db: [5, 7]", 11, "7 dB is not simulated; there are 5, 12"),
+    ],
+)
+def test_a_strip_that_cannot_be_is_refused_before_anything_runs(
+    scenario: Path, old: str, new: str, line: int, words: str
+) -> None:
+    scenario.write_text(SCENARIO.replace(old, new))
+    error = invoke("check", scenario, code=1)
+    assert error.startswith(f"{scenario}:{line}: figures.strip")
+    assert words in error
+    assert len(error.strip().splitlines()) == 1
+
+
+def test_a_picture_that_a_codec_refuses_is_one_line(tmp_path: Path) -> None:
+    Image.new("RGB", (66000, 2)).save(tmp_path / "long.png")
+    file = tmp_path / "long.yaml"
+    file.write_text("images: long.png\ncodecs: [{type: semantic}]\nlink: {snr_db: 10}\n")
+    for workers in (1, 2):
+        error = invoke("run", file, "--out", tmp_path / "o", "--workers", workers, code=1)
+        assert "long.png" in error.strip().splitlines()[-1]
+        assert "Traceback" not in error
+    error = invoke("encode", tmp_path / "long.png", "--out", tmp_path / "o", code=1)
+    assert len(error.strip().splitlines()) == 1

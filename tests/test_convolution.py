@@ -110,3 +110,5 @@ def test_weights_of_another_shape_are_refused() -> None:
     exact = ExactConv(3, 1)
     with pytest.raises(ValueError, match="expected weights of shape"):
         exact.load_integers(torch.zeros(1, 4, 3, 3), torch.zeros(1), torch.zeros(1))
+    with pytest.raises(ValueError, match="expected weights of shape"):
+        ExactConv(3, 2).load_integers(torch.zeros(2, 3, 3, 3), torch.zeros(1), torch.zeros(2))

@@ -28,7 +28,7 @@ def encode_latent(latent: np.ndarray) -> bytes:
 
 def decode_latent(data: bytes, shape: tuple[int, ...]) -> tuple[np.ndarray, bool]:
     latent = np.zeros(shape, np.int32)
-    whole = latent_coder.decode_latent(decoder_input(data), LATENT_STATES.copy(), latent)
+    _, whole = latent_coder.decode_latent(decoder_input(data), LATENT_STATES.copy(), latent)
     return latent, whole
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -13,7 +12,6 @@ from testbed.packets import (
     HEADER_BYTES,
     MAX_FRAGMENTS,
     Packet,
-    TooManyFragments,
     capacity_bytes,
     ledger_of,
     packetise,
@@ -102,10 +100,13 @@ def test_any_packets_in_any_order_give_the_prefix_without_gaps(
     assert all(layer.complete for layer in received[:-1])
 
 
-def test_too_many_fragments_are_refused() -> None:
-    encoded = image([8 * MAX_FRAGMENTS + 1])
-    with pytest.raises(TooManyFragments, match=r"raise packets\.max_bytes"):
-        packetise(encoded, 8, 10**9, LinkSetting(), may_cut=True)
+def test_a_layer_ends_where_its_fragments_can_no_longer_be_numbered() -> None:
+    encoded = image([8 * MAX_FRAGMENTS + 1, 5])
+    packets = packetise(encoded, 8, 10**9, LinkSetting(), may_cut=True)
+    assert len(packets) == MAX_FRAGMENTS
+    assert not packets[-1].is_last
+    assert packetise(encoded, 8, 10**9, LinkSetting(), may_cut=False) == []
+    assert capacity_bytes(8, 10**9, LinkSetting()) == 8 * MAX_FRAGMENTS
 
 
 def test_stray_bytes_are_no_layer() -> None:

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from testbed.journal import JOURNAL, Journal
-from testbed.runner import Plan, plan, run_trials, works
+from testbed.runner import WORK_PIXELS, Plan, plan, run_trials, works
 from testbed.scenario_loading import load_scenario
 from testbed.simulation import COLUMNS, rows_of
 
@@ -55,6 +55,14 @@ def test_batches_and_workers_change_no_byte(planned, reference, tmp_path: Path) 
     assert run(planned, tmp_path / "a", images_at_once=1).read_bytes() == reference
     two = run(planned, tmp_path / "b", workers=2, images_at_once=2)
     assert two.read_bytes() == reference
+
+
+def test_works_are_small_whatever_the_number_of_draws(planned) -> None:
+    """A kill loses little and memory stays flat: trials are bounded, not only images."""
+    trials = planned.trials * 500
+    parts = works(planned, trials, 8)
+    assert sum(len(work.trials) for work in parts) == len(trials)
+    assert max(len(work.trials) for work in parts) <= WORK_PIXELS // 1024
 
 
 def test_order_changes_no_row(planned, reference) -> None:

@@ -150,3 +150,29 @@ def test_the_manifest_names_the_weights_that_ship() -> None:
     manifest = json.loads((WEIGHTS_FOLDER / "paper.json").read_text())
     assert manifest["sha256"] == profile.sha256
     assert manifest["validation"]["psnr_db"][-1] is None
+
+
+def test_weights_whose_tables_do_not_fit_are_refused() -> None:
+    """Compiled code reads the tables unchecked, so a wrong shape must stop at loading."""
+    from safetensors.torch import load
+
+    from codec.profile import WEIGHTS_FOLDER, profile_from_tensors
+
+    tensors = load((WEIGHTS_FOLDER / "paper.safetensors").read_bytes())
+    for key in ("latent.p1", "plane8.p1", "plane3.weights", "plane1.slope_steps"):
+        with pytest.raises(ValueError, match="expected shape"):
+            profile_from_tensors("x", "", tensors | {key: tensors[key][..., :2]})
+    reversed_steps = tensors["plane2.residual_steps"].flip(0)
+    with pytest.raises(ValueError, match="ascending"):
+        profile_from_tensors("x", "", tensors | {"plane2.residual_steps": reversed_steps})
+
+
+def test_a_few_bytes_cannot_ask_for_a_huge_picture(codec) -> None:
+    from codec.picture_header import pack_picture_header
+
+    header = pack_picture_header(4096, 4096, version=1)
+    for complete in (False, True):
+        (nothing,) = codec.decode_batch([[ReceivedLayer(header, complete)]])
+        assert nothing.image is None
+    (nothing,) = codec.decode_batch([[ReceivedLayer(header + bytes(50), True)]])
+    assert nothing.image is None
