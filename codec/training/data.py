@@ -16,6 +16,7 @@ from PIL import Image as PillowImage
 
 VALIDATION_IMAGES = 5000
 PHOTO_CROPS = 12000
+CROP = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,22 +40,35 @@ def load_training_data(cifar_folder: Path, photo_folder: Path | None, seed: int)
     train, validation = pictures[:-VALIDATION_IMAGES], pictures[-VALIDATION_IMAGES:]
     sources = {"CIFAR-10 training half, data_batch_1..5.bin, sha256": digest.hexdigest()}
     if photo_folder is not None:
-        crops = photo_crops(sorted(photo_folder.glob("*.png")), PHOTO_CROPS, seed)
+        paths = sorted(photo_folder.glob("*.png"))
+        if not paths:
+            raise SystemExit(f"{photo_folder}: expected PNG photographs, found none")
+        crops = photo_crops(paths, PHOTO_CROPS, seed)
         sources["photograph crops, sha256"] = hashlib.sha256(crops.tobytes()).hexdigest()
         train = np.concatenate([train, crops])
     return TrainingData(train, validation, sources)
 
 
 def photo_crops(paths: list[Path], count: int, seed: int) -> NDArray[np.uint8]:
-    """`count` random 32x32 crops, at full size, a half and a quarter: uint8 (count, 3, 32, 32)."""
+    """`count` random 32x32 crops, at full size, a half and a quarter: uint8 (count, 3, 32, 32).
+
+    A picture too small for a scale is left out at that scale; one below 32 pixels altogether.
+    """
     random = np.random.default_rng(seed)
     crops = []
     for index, path in enumerate(paths):
         with PillowImage.open(path) as picture:
-            scales = [np.asarray(picture.convert("RGB").reduce(factor)) for factor in (1, 2, 4)]
+            whole = picture.convert("RGB")
+        scales = [
+            np.asarray(whole.reduce(factor))
+            for factor in (1, 2, 4)
+            if min(whole.size) >= CROP * factor
+        ]
+        if not scales:
+            continue
         for _ in range(count * (index + 1) // len(paths) - count * index // len(paths)):
-            scale = scales[int(random.integers(3))]
-            top = int(random.integers(scale.shape[0] - 31))
-            left = int(random.integers(scale.shape[1] - 31))
-            crops.append(scale[top : top + 32, left : left + 32].transpose(2, 0, 1))
+            scale = scales[int(random.integers(len(scales)))]
+            top = int(random.integers(scale.shape[0] - CROP + 1))
+            left = int(random.integers(scale.shape[1] - CROP + 1))
+            crops.append(scale[top : top + CROP, left : left + CROP].transpose(2, 0, 1))
     return np.stack(crops)

@@ -19,10 +19,14 @@ LOG_EVERY_STEPS = 100
 
 @dataclass(frozen=True, slots=True)
 class LoopSettings:
-    """How long and how: `minutes` of wall clock, checkpoints and log under `folder`."""
+    """How long and how: `minutes` of wall clock, checkpoints and log under `folder`.
+
+    `run` says in words what is trained on what; a checkpoint of another run is not continued.
+    """
 
     folder: Path
     minutes: float
+    run: str
     batch: int = 96
     peak_rate: float = 2e-3
     seed: int = 1
@@ -50,13 +54,19 @@ def train(
 
     The learning rate warms up over 2 % of the time and then falls along a cosine to zero, by the
     clock and not by steps, so that any budget gives a finished network. A checkpoint every minute
-    carries the time already used; a later call with the same folder goes on from it.
+    carries the time already used; a later call with the same folder goes on from it, with the
+    pictures in another order than an unbroken run would have seen.
     """
     checkpoint = settings.folder / f"{name}.checkpoint.pt"
     optimiser = torch.optim.AdamW(model.parameters(), lr=settings.peak_rate, weight_decay=1e-4)
     used_s, step = 0.0, 0
     if checkpoint.exists():
         saved = torch.load(checkpoint, weights_only=True)
+        if saved["run"] != settings.run:
+            raise SystemExit(
+                f"{checkpoint} is of another run; choose another --out\n"
+                f"  there: {saved['run']}\n  here:  {settings.run}"
+            )
         model.load_state_dict(saved["model"])
         optimiser.load_state_dict(saved["optimiser"])
         used_s, step = saved["used_s"], saved["step"]
@@ -79,19 +89,25 @@ def train(
             log(settings.folder, name, step, elapsed, {"loss": loss.item(), **figures})
         if time.monotonic() - saved_at > CHECKPOINT_EVERY_S:
             saved_at = time.monotonic()
-            save(checkpoint, model, optimiser, saved_at - started, step)
-    save(checkpoint, model, optimiser, budget_s, step)
+            save(checkpoint, model, optimiser, saved_at - started, step, settings.run)
+    save(checkpoint, model, optimiser, budget_s, step, settings.run)
     model.eval()
 
 
 def save(
-    path: Path, model: nn.Module, optimiser: torch.optim.Optimizer, used_s: float, step: int
+    path: Path,
+    model: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    used_s: float,
+    step: int,
+    run: str,
 ) -> None:
     state = {
         "model": model.state_dict(),
         "optimiser": optimiser.state_dict(),
         "used_s": used_s,
         "step": step,
+        "run": run,
     }
     partial = path.with_suffix(".partial")
     torch.save(state, partial)

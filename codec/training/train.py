@@ -81,9 +81,11 @@ def reproducible_command(options: argparse.Namespace) -> str:
 def train_networks(data: TrainingData, options: argparse.Namespace) -> dict[str, Tensor]:
     """Stages 1 to 3; everything that the weights file holds except the adaptation speed."""
 
+    run = f"{reproducible_command(options)}; data {data.sources}"
+
     def settings(minutes: float) -> LoopSettings:
         return LoopSettings(
-            options.out, minutes, options.batch, seed=options.seed, device=options.device
+            options.out, minutes, run, options.batch, seed=options.seed, device=options.device
         )
 
     autoencoder_minutes = options.minutes * AUTOENCODER_SHARE
