@@ -8,6 +8,7 @@ that resamples whole images with all their channel draws (percentile method).
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +34,9 @@ EXACT_PSNR_DB = 60.0
 BOOTSTRAP_DRAWS = 1000
 FEWEST_IMAGES = 5
 """With fewer a bootstrap over images covers far less than it says, and no band is drawn."""
+
+NOTE_CHARACTERS = 78
+"""Of the note below a figure that fit under one panel."""
 
 PANELS_PER_PAGE = 3
 MAX_PAGES = 6
@@ -168,7 +172,8 @@ def _curves(panels: list[tuple[str, pd.DataFrame]], axis: str, metric: str, size
         )
         if exact:
             note += f"; an exact one as {EXACT_PSNR_DB:g} dB"
-        figure.supxlabel(note, fontsize=6, color="0.35")
+        lines = textwrap.fill(note, NOTE_CHARACTERS * len(panels))
+        figure.supxlabel(lines, fontsize=6, color="0.35")
     return figure
 
 
