@@ -133,5 +133,13 @@ def bench_cabac() -> None:
     print_cabac()
 
 
+@bench.command("codec")
+def bench_codec() -> None:
+    """The layered codec on the packaged 32x32 pictures, both ways, checked to be exact."""
+    from testbed.bench_command import print_codec
+
+    print_codec()
+
+
 if __name__ == "__main__":
     main()

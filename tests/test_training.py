@@ -30,7 +30,7 @@ def cifar(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_one_pass_from_pictures_to_weights(
-    cifar: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
+    cifar: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("codec.training.data.VALIDATION_IMAGES", 6)
     monkeypatch.setattr(export, "SHIFTS", (12, 13))
