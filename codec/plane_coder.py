@@ -15,7 +15,7 @@ paper codes the flags with CABAC and leaves the contexts open; these are ours.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,9 +38,8 @@ _ACTIVITIES = STEPS + 1
 CONTEXTS = 3 * _ACTIVITIES * _ACTIVITIES * _DISTANCES
 
 
-@dataclass(frozen=True, slots=True)
-class PlaneModel:
-    """What training found for one plane.
+class PlaneModel(NamedTuple):
+    """What training found for one plane. A named tuple, which compiled code can take apart.
 
     weights: int32 (3, FEATURES), by place in CHANNEL_ORDER, in 2^-WEIGHT_BITS.
     residual_steps, slope_steps: int32 (3,), ascending thresholds in 1/16 grey level.
@@ -117,15 +116,13 @@ def _context(
     place: int,
     y: int,
     x: int,
-    weights: NDArray[np.int32],
-    residual_steps: NDArray[np.int32],
-    slope_steps: NDArray[np.int32],
+    model: PlaneModel,
     neighbours: NDArray[np.int64],
 ) -> Integer:
     neighbour_residuals(residual, place, y, x, neighbours)
     shift = np.int64(0)
     for k in range(FEATURES):
-        shift += weights[place, k] * neighbours[k]
+        shift += model.weights[place, k] * neighbours[k]
     c = CHANNEL_ORDER[place]
     distance = values[c, y, x] + (shift >> WEIGHT_BITS) - middle
     if predicted_bit == 0:
@@ -134,8 +131,8 @@ def _context(
         step = _bucket(distance, _AGREE)
     else:
         step = _AGREE.size + 1 + _bucket(-distance, _DISAGREE)
-    activity = _bucket(residual_activity(neighbours, place), residual_steps)
-    steepness = _bucket(slope(values, c, y, x), slope_steps)
+    activity = _bucket(residual_activity(neighbours, place), model.residual_steps)
+    steepness = _bucket(slope(values, c, y, x), model.slope_steps)
     return ((place * _ACTIVITIES + activity) * _ACTIVITIES + steepness) * _DISTANCES + step
 
 
@@ -154,9 +151,7 @@ def list_plane_bins(
     predicted: NDArray[np.uint8],
     bits: NDArray[np.uint8],
     plane: int,
-    weights: NDArray[np.int32],
-    residual_steps: NDArray[np.int32],
-    slope_steps: NDArray[np.int32],
+    model: PlaneModel,
 ) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
     """The error flags of a plane and their contexts, in coding order.
 
@@ -177,8 +172,7 @@ def list_plane_bins(
                 low = np.int64(known[c, y, x])
                 middle = GREY_UNIT * (low + half) - GREY_UNIT // 2
                 contexts[n] = _context(
-                    values, residual, middle, predicted[c, y, x], place, y, x,
-                    weights, residual_steps, slope_steps, neighbours,
+                    values, residual, middle, predicted[c, y, x], place, y, x, model, neighbours,
                 )  # fmt: skip
                 flags[n] = predicted[c, y, x] ^ bits[c, y, x]
                 n += 1
@@ -195,9 +189,7 @@ def decode_plane(
     known: NDArray[np.uint8],
     bits: NDArray[np.uint8],
     plane: int,
-    weights: NDArray[np.int32],
-    residual_steps: NDArray[np.int32],
-    slope_steps: NDArray[np.int32],
+    model: PlaneModel,
 ) -> tuple[int, bool]:
     """Turns `bits`, the corrected prediction on entry, into the plane, as far as `data` goes.
 
@@ -216,8 +208,7 @@ def decode_plane(
                 low = np.int64(known[c, y, x])
                 middle = GREY_UNIT * (low + half) - GREY_UNIT // 2
                 context = _context(
-                    values, residual, middle, bits[c, y, x], place, y, x,
-                    weights, residual_steps, slope_steps, neighbours,
+                    values, residual, middle, bits[c, y, x], place, y, x, model, neighbours,
                 )  # fmt: skip
                 flag = decode_bin(state, data, states, context)
                 if overrun(state):

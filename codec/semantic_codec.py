@@ -110,8 +110,7 @@ class SemanticCodec:
             model, states = self.profile.plane_models[plane], self.profile.plane_states[plane]
             for b, stack in enumerate(layers):
                 flags, contexts = list_plane_bins(
-                    step.values[b], step.known[b], step.predicted[b], bits[b], plane,
-                    model.weights, model.residual_steps, model.slope_steps,
+                    step.values[b], step.known[b], step.predicted[b], bits[b], plane, model,
                 )  # fmt: skip
                 stack.append(Layer(LAYER_NAMES[index], encode_bins(flags, contexts, states)))
             current = step.within(known_value(pictures, plane), plane - 1)
@@ -222,7 +221,7 @@ class SemanticCodec:
         model, states = self.profile.plane_models[plane], self.profile.plane_states[plane]
         pixels, work.going_on = decode_plane(
             decoder_input(layer.data), states.copy(), step.values[b],
-            step.known[b], bits, plane, model.weights, model.residual_steps, model.slope_steps,
+            step.known[b], bits, plane, model,
         )  # fmt: skip
         if work.going_on:
             work.layers_decoded += 1

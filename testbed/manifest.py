@@ -54,7 +54,7 @@ def manifest(
         "machine": platform.machine(),
         "workers": workers,
         "threads_per_worker": 1,
-        "command": shlex.join(command),
+        "command": shlex.join([Path(command[0]).name, *command[1:]]),
         "started_utc": started_utc,
         "finished_utc": utc_now(),
         "damaged_journal_lines": damaged_lines,

@@ -74,19 +74,15 @@ def random_plane(seed: int, plane: int, height: int = 7, width: int = 6) -> dict
             "bits": bits, "plane": plane}  # fmt: skip
 
 
-def tables() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    return MODEL.weights, MODEL.residual_steps, MODEL.slope_steps
-
-
 def encode_plane(case: dict) -> bytes:
-    return encode_bins(*plane_coder.list_plane_bins(*case.values(), *tables()), PLANE_STATES)
+    return encode_bins(*plane_coder.list_plane_bins(*case.values(), MODEL), PLANE_STATES)
 
 
 def decode_plane(data: bytes, case: dict) -> tuple[np.ndarray, int, bool]:
     bits = case["predicted"].copy()
     pixels, whole = plane_coder.decode_plane(
         decoder_input(data), PLANE_STATES.copy(), case["values"], case["known"], bits,
-        case["plane"], *tables(),
+        case["plane"], MODEL,
     )  # fmt: skip
     return bits, pixels, whole
 

@@ -98,8 +98,7 @@ def count_plane(
     predicted = predicted_bits(correct_value(whole_levels(values), known, plane, "interval"), plane)
     for b in range(len(pictures)):
         flags, contexts = list_plane_bins(
-            values[b], known[b], predicted[b], bits[b], plane,
-            model.weights, model.residual_steps, model.slope_steps,
+            values[b], known[b], predicted[b], bits[b], plane, model,
         )  # fmt: skip
         counts += _tally(flags, contexts, PLANE_CONTEXTS)
     return counts
