@@ -113,6 +113,40 @@ def decode(
         print(f"{path}: {used} whole layers")
 
 
+@app.command(
+    context_settings={
+        "allow_extra_args": True,
+        "ignore_unknown_options": True,
+        # --help is the training script's own.
+        "help_option_names": [],
+    }
+)
+def train(context: typer.Context) -> None:
+    """Train the layered codec; `testbed train --help` lists the options."""
+    from codec.training.train import main as train_main
+
+    train_main(context.args)
+
+
+reproduce = typer.Typer(help="Measure what the paper reports.", no_args_is_help=True)
+app.add_typer(reproduce, name="reproduce")
+
+
+@reproduce.command("table1")
+def reproduce_table1(
+    out: Annotated[Path, typer.Option(help="folder of table1.csv and table1.tex")] = Path(
+        "results/reference"
+    ),
+    images: Annotated[str, typer.Option(help="what to measure on")] = "cifar10_test",
+    limit: Annotated[int | None, typer.Option(min=1, help="use the first N images")] = None,
+    profile: Annotated[str, typer.Option(help="trained weights to use")] = "paper",
+) -> None:
+    """Bitplane errors that the correction function and the enhancement networks remove."""
+    from testbed.reproduce_command import reproduce_table1 as run_table1
+
+    run_table1(profile, images, limit, out)
+
+
 bench = typer.Typer(help="Measure speed on this machine.", no_args_is_help=True)
 app.add_typer(bench, name="bench")
 

@@ -1,6 +1,6 @@
 """From CIFAR-10's official files to the weights of the profile `paper`, in one pass.
 
-    python -m codec.training.train --cifar DIR --photos DIR --out DIR --minutes M
+    testbed train --profile paper --cifar DIR --photos DIR --out DIR --minutes M
 
 Stage 1 trains the autoencoder. Stage 2 trains the eight enhancement networks, each on the
 pictures that the exact networks before it leave behind. Stage 3 counts how often predictions are
@@ -43,21 +43,21 @@ def main(arguments: list[str] | None = None) -> None:
     data = load_training_data(options.cifar, options.photos, options.seed)
     tensors = train_networks(data, options)
     manifest = {
-        "profile": options.name,
+        "profile": options.profile,
         "data": data.sources,
         "command": reproducible_command(options),
         "device": options.device,
     }
-    path = options.out / f"{options.name}.safetensors"
+    path = options.out / f"{options.profile}.safetensors"
     print(write_profile(path, tensors, data.validation[:VALIDATED_PICTURES], manifest))
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Train the semantic codec.")
+    parser = argparse.ArgumentParser("testbed train", description="Train the layered codec.")
+    parser.add_argument("--profile", default="paper", help="name of the weights file")
     parser.add_argument("--cifar", type=Path, required=True, help="folder of data_batch_1..5.bin")
     parser.add_argument("--photos", type=Path, help="folder of PNG photographs to crop from")
     parser.add_argument("--out", type=Path, required=True, help="checkpoints, logs and weights")
-    parser.add_argument("--name", default="paper", help="of the weights file")
     parser.add_argument("--minutes", type=float, default=70.0, help="time budget of the networks")
     parser.add_argument("--distortion-weight", type=float, default=1 / 300)
     parser.add_argument("--batch", type=int, default=96)
@@ -71,7 +71,7 @@ def reproducible_command(options: argparse.Namespace) -> str:
     """The command line, its folders replaced by what they hold."""
     photos = "--photos PHOTOS " if options.photos else ""
     return (
-        f"python -m codec.training.train --cifar CIFAR10 {photos}--out OUT "
+        f"testbed train --profile {options.profile} --cifar CIFAR10 {photos}--out OUT "
         f"--minutes {options.minutes:g} --distortion-weight {options.distortion_weight:g} "
         f"--batch {options.batch} --seed {options.seed} --device {options.device} "
         f"--threads {options.threads}"
