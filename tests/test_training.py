@@ -50,6 +50,12 @@ def test_one_pass_from_pictures_to_weights(
     assert json.loads((tmp_path / "paper.json").read_text())["sha256"] == manifest["sha256"]
     with pytest.raises(SystemExit, match="of another run"):
         train.main([*options, "--seed", "2"])
+    # Training on from a finished run: the manifest tells how the starting point came about.
+    options[options.index("--out") + 1] = str(tmp_path / "on")
+    train.main([*options, "--start-from", str(tmp_path)])
+    further = json.loads((tmp_path / "on" / "paper.json").read_text())
+    assert further["started_from"]["sha256"] == manifest["sha256"]
+    assert further["sha256"] != manifest["sha256"]
 
 
 def test_start_probabilities_are_the_shares_that_were_counted() -> None:

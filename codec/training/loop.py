@@ -22,6 +22,7 @@ class LoopSettings:
     """How long and how: `minutes` of wall clock, checkpoints and log under `folder`.
 
     `run` says in words what is trained on what; a checkpoint of another run is not continued.
+    `start_from` is the folder of a finished run whose networks are the starting point.
     """
 
     folder: Path
@@ -31,6 +32,7 @@ class LoopSettings:
     peak_rate: float = 2e-3
     seed: int = 1
     device: str = "cpu"
+    start_from: Path | None = None
 
 
 def shuffled_batches(count: int, batch: int, seed: int) -> Iterator[NDArray[np.int64]]:
@@ -70,6 +72,9 @@ def train(
         model.load_state_dict(saved["model"])
         optimiser.load_state_dict(saved["optimiser"])
         used_s, step = saved["used_s"], saved["step"]
+    elif settings.start_from is not None:
+        earlier = torch.load(settings.start_from / checkpoint.name, weights_only=True)
+        model.load_state_dict(earlier["model"])
     budget_s = 60.0 * settings.minutes
     batches = shuffled_batches(count, settings.batch, settings.seed + step)
     started = saved_at = time.monotonic() - used_s

@@ -11,7 +11,9 @@ that was interrupted goes on from its last checkpoint in the folder.
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -29,9 +31,6 @@ from codec.training.enhancement import train_enhancement
 from codec.training.export import autoencoder_tensors, write_profile
 from codec.training.loop import LoopSettings
 
-AUTOENCODER_SHARE = 0.3
-"""Of the time budget; the enhancement networks share the rest evenly."""
-
 COUNTED_PICTURES = 15000
 VALIDATED_PICTURES = 1000
 
@@ -46,6 +45,7 @@ def main(arguments: list[str] | None = None) -> None:
         "profile": options.profile,
         "data": data.sources,
         "command": reproducible_command(options),
+        "started_from": earlier_manifest(options),
         "device": options.device,
     }
     path = options.out / f"{options.profile}.safetensors"
@@ -60,6 +60,9 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--out", type=Path, required=True, help="checkpoints, logs and weights")
     parser.add_argument("--minutes", type=float, default=70.0, help="time budget of the networks")
     parser.add_argument("--distortion-weight", type=float, default=1 / 300)
+    parser.add_argument("--autoencoder-share", type=float, default=0.3, help="of the minutes")
+    parser.add_argument("--start-from", type=Path, help="folder of a finished run to train on from")
+    parser.add_argument("--peak-rate", type=float, default=2e-3, help="the largest learning rate")
     parser.add_argument("--batch", type=int, default=96)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--device", default="cpu")
@@ -70,12 +73,23 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 def reproducible_command(options: argparse.Namespace) -> str:
     """The command line, its folders replaced by what they hold."""
     photos = "--photos PHOTOS " if options.photos else ""
+    start = "--start-from EARLIER " if options.start_from else ""
     return (
-        f"testbed train --profile {options.profile} --cifar CIFAR10 {photos}--out OUT "
-        f"--minutes {options.minutes:g} --distortion-weight {options.distortion_weight:g} "
+        f"testbed train --profile {options.profile} --cifar CIFAR10 {photos}{start}--out OUT "
+        f"--minutes {options.minutes:g} --autoencoder-share {options.autoencoder_share:g} "
+        f"--peak-rate {options.peak_rate:g} --distortion-weight {options.distortion_weight:g} "
         f"--batch {options.batch} --seed {options.seed} --device {options.device} "
         f"--threads {options.threads}"
     )
+
+
+def earlier_manifest(options: argparse.Namespace) -> dict[str, Any] | None:
+    """The manifest of the run in --start-from: how the starting point came about."""
+    if options.start_from is None:
+        return None
+    earlier = json.loads((options.start_from / f"{options.profile}.json").read_text())
+    assert isinstance(earlier, dict)
+    return earlier
 
 
 def train_networks(data: TrainingData, options: argparse.Namespace) -> dict[str, Tensor]:
@@ -85,10 +99,17 @@ def train_networks(data: TrainingData, options: argparse.Namespace) -> dict[str,
 
     def settings(minutes: float) -> LoopSettings:
         return LoopSettings(
-            options.out, minutes, run, options.batch, seed=options.seed, device=options.device
+            options.out,
+            minutes,
+            run,
+            options.batch,
+            options.peak_rate,
+            options.seed,
+            options.device,
+            options.start_from,
         )
 
-    autoencoder_minutes = options.minutes * AUTOENCODER_SHARE
+    autoencoder_minutes = options.minutes * options.autoencoder_share
     model = train_autoencoder(data.train, settings(autoencoder_minutes), options.distortion_weight)
     tensors = autoencoder_tensors(model.cpu(), data.train[:2000])
     autoencoder = ExactAutoencoder(
