@@ -152,11 +152,11 @@ class JpegCodec:
         return max(fitting, default=None)
 
     def _stream(self, image: Image, quality: int) -> bytes:
-        plain = _jpeg_file(image, quality, self.subsampling, own_huffman_tables=False)
+        plain = jpeg_file(image, quality, self.subsampling, own_huffman_tables=False)
         if self.headers == "file":
-            optimised = _jpeg_file(image, quality, self.subsampling, own_huffman_tables=True)
+            optimised = jpeg_file(image, quality, self.subsampling, own_huffman_tables=True)
             return min(plain, optimised, key=len)
-        _, scan = _split_at_scan(plain)
+        _, scan = split_at_scan(plain)
         height, width, _ = image.shape
         header = pack_picture_header(height, width, BITSTREAM_VERSION)
         return header + bytes([quality]) + scan
@@ -184,7 +184,7 @@ class JpegCodec:
         return bytes(head) + stream[n_used + 1 :] + _END_OF_IMAGE
 
 
-def _jpeg_file(
+def jpeg_file(
     image: Image, quality: int, subsampling: Subsampling, own_huffman_tables: bool
 ) -> bytes:
     buffer = io.BytesIO()
@@ -203,7 +203,7 @@ def _jpeg_file(
 def _file_head(quality: int, subsampling: Subsampling) -> bytes:
     """All before the scan, from a picture of 8 x 8: of the rest, only the size is the picture's."""
     blank = np.zeros((8, 8, 3), dtype=np.uint8)
-    return _split_at_scan(_jpeg_file(blank, quality, subsampling, own_huffman_tables=False))[0]
+    return split_at_scan(jpeg_file(blank, quality, subsampling, own_huffman_tables=False))[0]
 
 
 def _find_segment(file: bytes, marker: int) -> int:
@@ -214,7 +214,7 @@ def _find_segment(file: bytes, marker: int) -> int:
     return position
 
 
-def _split_at_scan(file: bytes) -> tuple[bytes, bytes]:
+def split_at_scan(file: bytes) -> tuple[bytes, bytes]:
     """(everything up to the scan header's end, the entropy-coded bytes without the end marker)."""
     position = _find_segment(file, _START_OF_SCAN)
     position += 2 + int.from_bytes(file[position + 2 : position + 4], "big")

@@ -147,6 +147,24 @@ def reproduce_table1(
     run_table1(profile, images, limit, out)
 
 
+@reproduce.command("figure2")
+def reproduce_figure2(
+    out: Annotated[
+        Path, typer.Option(help="folder of figure2.csv, .png, .pdf and claims.md")
+    ] = Path("results/reference"),
+    images: Annotated[str, typer.Option(help="what to measure on")] = "cifar10_test",
+    limit: Annotated[int | None, typer.Option(min=1, help="use the first N images")] = None,
+    profile: Annotated[str, typer.Option(help="trained weights to use")] = "paper",
+) -> None:
+    """Rate-distortion curves beside JPEG, JPEG2000 and HEIF, and the paper's claims judged.
+
+    Run table1 into the same folder first: one claim needs its figures.
+    """
+    from testbed.figure2 import reproduce_figure2 as run_figure2
+
+    run_figure2(profile, images, limit, out)
+
+
 bench = typer.Typer(help="Measure speed on this machine.", no_args_is_help=True)
 app.add_typer(bench, name="bench")
 

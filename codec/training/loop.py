@@ -11,10 +11,19 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from torch import Tensor, nn
 
 CHECKPOINT_EVERY_S = 60.0
 LOG_EVERY_STEPS = 100
+COLUMNS = (
+    TextColumn("{task.description}"),
+    BarColumn(),
+    TimeElapsedColumn(),
+    TextColumn("left"),
+    TimeRemainingColumn(),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,22 +88,28 @@ def train(
     batches = shuffled_batches(count, settings.batch, settings.seed + step)
     started = saved_at = time.monotonic() - used_s
     model.train()
-    while (elapsed := time.monotonic() - started) < budget_s:
-        done = elapsed / budget_s
-        rate = settings.peak_rate * float(min(done / 0.02 + 0.01, 0.5 * (1 + np.cos(np.pi * done))))
-        for group in optimiser.param_groups:
-            group["lr"] = rate
-        loss, figures = loss_of(next(batches))
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimiser.step()
-        step += 1
-        if step % LOG_EVERY_STEPS == 0:
-            log(settings.folder, name, step, elapsed, {"loss": loss.item(), **figures})
-        if time.monotonic() - saved_at > CHECKPOINT_EVERY_S:
-            saved_at = time.monotonic()
-            save(checkpoint, model, optimiser, saved_at - started, step, settings.run)
+    with Progress(*COLUMNS, console=Console(stderr=True)) as progress:
+        bar = progress.add_task(name, total=budget_s)
+        while (elapsed := time.monotonic() - started) < budget_s:
+            done = elapsed / budget_s
+            rate = settings.peak_rate * float(
+                min(done / 0.02 + 0.01, 0.5 * (1 + np.cos(np.pi * done)))
+            )
+            for group in optimiser.param_groups:
+                group["lr"] = rate
+            loss, figures = loss_of(next(batches))
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimiser.step()
+            step += 1
+            progress.update(bar, completed=elapsed)
+            if step % LOG_EVERY_STEPS == 0:
+                line = log(settings.folder, name, step, elapsed, {"loss": loss.item(), **figures})
+                progress.console.print(line, highlight=False)
+            if time.monotonic() - saved_at > CHECKPOINT_EVERY_S:
+                saved_at = time.monotonic()
+                save(checkpoint, model, optimiser, saved_at - started, step, settings.run)
     save(checkpoint, model, optimiser, budget_s, step, settings.run)
     model.eval()
 
@@ -119,7 +134,8 @@ def save(
     partial.replace(path)
 
 
-def log(folder: Path, name: str, step: int, elapsed_s: float, figures: dict[str, float]) -> None:
+def log(folder: Path, name: str, step: int, elapsed_s: float, figures: dict[str, float]) -> str:
+    """Appends a row to <name>.csv; returns the same in words."""
     path = folder / f"{name}.csv"
     new = not path.exists()
     with path.open("a", newline="") as file:
@@ -127,8 +143,5 @@ def log(folder: Path, name: str, step: int, elapsed_s: float, figures: dict[str,
         if new:
             writer.writerow(["step", "elapsed_s", *figures])
         writer.writerow([step, f"{elapsed_s:.1f}", *(f"{value:.5g}" for value in figures.values())])
-    print(
-        f"{name} step {step} {elapsed_s:.0f} s",
-        *(f"{k} {v:.4g}" for k, v in figures.items()),
-        flush=True,
-    )
+    words = (f"{key} {value:.4g}" for key, value in figures.items())
+    return f"{name} step {step} {elapsed_s:.0f} s " + " ".join(words)
