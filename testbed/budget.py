@@ -35,7 +35,9 @@ class BudgetLine:
 
 
 def link_budget(scenario: Scenario, sizes: list[tuple[int, int]]) -> Iterator[BudgetLine]:
-    """A line for each link point, the SNR's values together, and each size (height, width)."""
+    """A line for each size (height, width) and each link point that differs in what a packet costs
+    or in SNR: channel, fading block and packet loss change neither.
+    """
     seen = set()
     for point in expand_links(scenario):
         setting = link_setting(point)

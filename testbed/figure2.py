@@ -20,14 +20,14 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from codec.base import CodecError, Image
+from codec.base import Image
 from codec.semantic_codec import SemanticCodec
 from testbed.claims import MOST_BPP
 from testbed.claims_markdown import write_claims
 from testbed.conventional_rd import StillCodec, available_codecs
 from testbed.errors import OutputError
 from testbed.figures import COLOURS, EXACT_PSNR_DB, LINES, MARKERS, METRICS, STYLE, save
-from testbed.images import load_images
+from testbed.images import load_same_size
 from testbed.rate_distortion import (
     ACCOUNTING_WORDS,
     ACCOUNTINGS,
@@ -38,7 +38,7 @@ from testbed.rate_distortion import (
     steps_of,
     still_points,
 )
-from testbed.registry import CodecSetupError
+from testbed.registry import open_layered_codec
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -49,14 +49,8 @@ CSV_DIGITS = {"bpp": 6, "psnr_db": 4, "ssim": 6}
 
 def reproduce_figure2(profile_name: str, source: str, limit: int | None, out: Path) -> None:
     """Measures, prints and writes the files above into `out`. Raises TestbedError."""
-    pictures = load_images(source, Path(), limit)
-    shapes = {picture.pixels.shape for picture in pictures}
-    if len(shapes) > 1:
-        raise CodecSetupError(f"{source}: expected pictures of one size, found {len(shapes)}")
-    try:
-        ours = SemanticCodec(profile_name)
-    except CodecError as error:
-        raise CodecSetupError(str(error)) from error
+    pictures = load_same_size(source, limit)
+    ours = open_layered_codec(profile_name)
     others, left_out = available_codecs()
     table = as_table(measure(ours, others, [picture.pixels for picture in pictures]))
     try:

@@ -10,9 +10,9 @@ from PIL import Image as PillowImage
 
 from codec.base import CodecError
 from codec.container import read_container, write_container
-from codec.semantic_codec import LAYER_NAMES, SemanticCodec
 from testbed.errors import ImageError, OutputError, TestbedError
 from testbed.images import read_picture
+from testbed.registry import open_layered_codec
 
 SUFFIX = ".sctb"
 
@@ -36,7 +36,7 @@ def encode_files(
     pictures: Sequence[Path], folder: Path, profile: str, layers: int, *, overwrite: bool = False
 ) -> list[CodedFile]:
     """Codes each picture into `folder`. `profile` as for SemanticCodec. Raises TestbedError."""
-    codec = _codec(profile, layers)
+    codec = open_layered_codec(profile, layers)
     coded = []
     for path, target in _targets(pictures, folder, SUFFIX, overwrite):
         if not path.is_file():
@@ -78,7 +78,7 @@ def decode_files(
             raise StoredFileError(f"{path}: cannot read ({error.strerror})") from error
         except CodecError as error:
             raise StoredFileError(f"{path}: {error}") from error
-        codec = _codec(profile or stored.profile, len(LAYER_NAMES))
+        codec = open_layered_codec(profile or stored.profile)
         if not codec.profile.sha256.startswith(stored.weights_sha256):
             raise StoredFileError(
                 f"{path}: coded with weights {stored.weights_sha256} of the profile "
@@ -111,13 +111,6 @@ def _targets(
             raise OutputError(f"{target}: is there already; --force writes over it")
         targets[target] = source
     return [(source, target) for target, source in targets.items()]
-
-
-def _codec(profile: str, layers: int) -> SemanticCodec:
-    try:
-        return SemanticCodec(profile, layers)
-    except CodecError as error:
-        raise StoredFileError(str(error)) from error
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -92,6 +92,15 @@ def load_images(
     return chosen
 
 
+def load_same_size(source: str, limit: int | None = None) -> list[SourceImage]:
+    """The pictures of `source`, as load_images from here. ImageSourceError if sizes differ."""
+    images = load_images(source, Path(), limit)
+    shapes = {image.pixels.shape for image in images}
+    if len(shapes) > 1:
+        raise ImageSourceError(f"{source}: expected pictures of one size, found {len(shapes)}")
+    return images
+
+
 def make_source_image(name: str, pixels: NDArray[np.uint8]) -> SourceImage:
     """A SourceImage of uint8 (height, width, 3) pixels, of which it keeps a read-only copy."""
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or 0 in pixels.shape:

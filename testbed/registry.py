@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import TYPE_CHECKING
 
 from codec.base import CodecError, ImageCodec
 from testbed.errors import TestbedError
 from testbed.scenario import CodecSection, JpegCodecSection, SemanticCodecSection
 
+if TYPE_CHECKING:
+    from codec.semantic_codec import SemanticCodec
+
 
 class CodecSetupError(TestbedError):
     """A codec that the scenario names cannot be made, or cannot code an image."""
+
+
+def open_layered_codec(profile: str, layers: int | None = None) -> SemanticCodec:
+    """The layered codec with the weights `profile`. Raises CodecSetupError if it cannot be made."""
+    from codec.semantic_codec import LAYER_NAMES, SemanticCodec
+
+    try:
+        return SemanticCodec(profile, layers or len(LAYER_NAMES))
+    except CodecError as error:
+        raise CodecSetupError(str(error)) from error
 
 
 @cache

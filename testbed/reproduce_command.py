@@ -10,24 +10,16 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
-from codec.base import CodecError
-from codec.profile import load_profile
 from testbed.errors import OutputError
-from testbed.images import load_images
-from testbed.registry import CodecSetupError
+from testbed.images import load_same_size
+from testbed.registry import open_layered_codec
 from testbed.table1 import PAPER_BCF_PERCENT, PAPER_EN_PERCENT, PlaneErrors, plane_errors
 
 
 def reproduce_table1(profile_name: str, source: str, limit: int | None, out: Path) -> None:
     """Measures, prints and writes table1.csv and table1.tex into `out`. Raises TestbedError."""
-    images = load_images(source, Path(), limit)
-    shapes = {image.pixels.shape for image in images}
-    if len(shapes) > 1:
-        raise CodecSetupError(f"{source}: expected pictures of one size, found {len(shapes)}")
-    try:
-        profile = load_profile(profile_name)
-    except CodecError as error:
-        raise CodecSetupError(str(error)) from error
+    images = load_same_size(source, limit)
+    profile = open_layered_codec(profile_name).profile
     errors = plane_errors(profile, np.stack([image.pixels.transpose(2, 0, 1) for image in images]))
     table = as_table(errors)
     try:

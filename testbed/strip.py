@@ -26,22 +26,17 @@ def draw_scenario_strips(plan: Plan, folder: Path) -> list[Path]:
             for trial in plan.trials
             if trial.image_index == index and trial.repetition == 0 and trial.link in links
         ]
-        rows: dict[str, list[tuple[float, Picture]]] = {}
-        for work in works(plan, chosen, 1):
-            for outcome in simulate(work):
-                rows.setdefault(outcome.trial.codec_name, []).append(
-                    (outcome.trial.link.snr_db, _picture(original, outcome))
-                )
-        in_order = [
-            (section.name, [picture for _, picture in sorted(rows[section.name], key=_snr)])
+        outcomes = [outcome for work in works(plan, chosen, 1) for outcome in simulate(work)]
+        outcomes.sort(key=lambda outcome: outcome.trial.link.snr_db)
+        rows = [
+            (
+                section.name,
+                [_picture(original, o) for o in outcomes if o.trial.codec_name == section.name],
+            )
             for section in plan.scenario.codecs
         ]
-        written += draw_strip(original, in_order, folder / f"strip_{fixed}")
+        written += draw_strip(original, rows, folder / f"strip_{fixed}")
     return written
-
-
-def _snr(item: tuple[float, Picture]) -> float:
-    return item[0]
 
 
 def _picture(original: Picture, outcome: Outcome) -> Picture:
