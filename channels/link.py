@@ -10,16 +10,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from channels.channel import Channel, check_range
 from channels.coding import transport_block_code
 from channels.errors import ChannelError
-from channels.fading import CHANNELS, FADING_BLOCKS
+from channels.fading import Awgn
 from channels.ldpc_decoder import DEFAULT_ITERATIONS
 from channels.modulation import bits_per_symbol, demodulate, modulate
-from channels.packet_loss import PACKET_LOSSES
+from channels.packet_loss import IidPacketLoss, PacketLoss
 from channels.randomness import ChannelRandomness
 from channels.snr import ebn0_db_from_esn0_db, noise_power
 from channels.transport_sizes import MAX_CODE_RATE, MIN_CODE_RATE, transport_sizes
 from channels.transport_sizes import largest_payload_bits as _largest_payload_bits
+
+NO_FADING = Awgn()
+NO_LOSS = IidPacketLoss()
 
 
 @dataclass(frozen=True)
@@ -27,38 +31,30 @@ class LinkSetting:
     """Everything that defines a link but its random draws.
 
     Attributes:
-        channel: a name in `channels.fading.CHANNELS`, such as "awgn" or "rayleigh_block".
+        channel: what symbols meet.
         snr_db: mean Es/N0 per complex channel use, in dB.
-        modulation: "qpsk", "16qam", "64qam" or "256qam".
+        modulation: a name in `channels.modulation.BITS_PER_SYMBOL`.
         code_rate: information bits, CRC included, per coded bit, at most; 0.2 .. 0.95. Above 0.9
             packets below 32 bytes may never arrive: see `TransportBlockCode`.
-        packet_loss: probability that a packet is lost above the physical layer, 0 .. 1.
-        fading_block: "packet" or "image": how long one fading gain lasts.
+        loss: what packets meet above the physical layer.
         max_iterations: of the LDPC decoder, at least 1.
-        loss_model: a name in `channels.packet_loss.PACKET_LOSSES`.
 
     Raises:
         ChannelError: an unknown name or a value outside its range.
     """
 
-    channel: str = "awgn"
+    channel: Channel = NO_FADING
     snr_db: float = 10.0
     modulation: str = "16qam"
     code_rate: float = 0.5
-    packet_loss: float = 0.0
-    fading_block: str = "packet"
+    loss: PacketLoss = NO_LOSS
     max_iterations: int = DEFAULT_ITERATIONS
-    loss_model: str = "iid"
 
     def __post_init__(self) -> None:
         bits_per_symbol(self.modulation)
-        _check_name("channel", self.channel, CHANNELS)
-        _check_name("loss_model", self.loss_model, PACKET_LOSSES)
-        _check_name("fading_block", self.fading_block, FADING_BLOCKS)
-        _check_range("snr_db", self.snr_db, -100.0, 200.0)
-        _check_range("code_rate", self.code_rate, MIN_CODE_RATE, MAX_CODE_RATE)
-        _check_range("packet_loss", self.packet_loss, 0.0, 1.0)
-        _check_range("max_iterations", self.max_iterations, 1, 10_000)
+        check_range("snr_db", self.snr_db, -100.0, 200.0)
+        check_range("code_rate", self.code_rate, MIN_CODE_RATE, MAX_CODE_RATE)
+        check_range("max_iterations", self.max_iterations, 1, 10_000)
 
     @property
     def bits_per_symbol(self) -> int:
@@ -78,7 +74,7 @@ class LinkSetting:
 
 @dataclass(frozen=True)
 class PacketCost:
-    """What a packet costs: payload + crc + parity + padding == coded_bits, which fill the uses.
+    """What a packet costs: payload + crc + parity + padding == coded_bits, which fill the symbols.
 
     Attributes:
         payload_bits: the packet's own bytes.
@@ -86,7 +82,8 @@ class PacketCost:
         parity_bits: redundancy of the LDPC code.
         padding_bits: known zeros.
         coded_bits: all of them.
-        channel_uses: complex symbols.
+        symbols: complex symbols of the modulation.
+        channel_uses: complex channel uses that they take, pilots and prefixes included.
     """
 
     payload_bits: int
@@ -94,6 +91,7 @@ class PacketCost:
     parity_bits: int
     padding_bits: int
     coded_bits: int
+    symbols: int
     channel_uses: int
 
 
@@ -128,13 +126,15 @@ def packet_cost(payload_bytes: int, setting: LinkSetting) -> PacketCost:
         parity_bits=sizes.parity_bits,
         padding_bits=sizes.padding_bits,
         coded_bits=sizes.coded_bits,
-        channel_uses=sizes.channel_uses,
+        symbols=sizes.channel_uses,
+        channel_uses=setting.channel.uses(sizes.channel_uses),
     )
 
 
 def largest_packet_bytes(channel_uses: int, setting: LinkSetting) -> int:
-    """The largest packet that needs at most `channel_uses` complex symbols; 0 if none does."""
-    return _largest_payload_bits(channel_uses, setting.code_rate, setting.bits_per_symbol) // 8
+    """The largest packet that needs at most `channel_uses` complex channel uses; 0 if none does."""
+    symbols = setting.channel.symbols_within(channel_uses)
+    return _largest_payload_bits(symbols, setting.code_rate, setting.bits_per_symbol) // 8
 
 
 def send_packets(
@@ -158,9 +158,7 @@ def send_packets(
     Raises:
         ChannelError: an empty packet.
     """
-    channel = CHANNELS[setting.channel](fading_block=setting.fading_block)
-    loss = PACKET_LOSSES[setting.loss_model](setting.packet_loss)
-    lost = loss.losses(first_packet, len(packets), randomness)
+    lost = setting.loss.losses(first_packet, len(packets), randomness)
     m = setting.bits_per_symbol
     no = setting.no
     outcomes = []
@@ -170,20 +168,10 @@ def send_packets(
         code = transport_block_code(8 * len(packet), setting.code_rate, m)
         bits = np.unpackbits(np.frombuffer(packet, np.uint8))
         symbols = modulate(code.encode(bits), setting.modulation)
-        received, noise = channel.transmit(symbols, no, randomness, first_packet + i)
+        received, noise = setting.channel.transmit(symbols, no, randomness, first_packet + i)
         llr = demodulate(received, noise, setting.modulation)
         decided, decoded = code.decode(llr, setting.max_iterations)
         arrived = decoded and not lost[i]
         data = np.packbits(decided).tobytes() if arrived else None
         outcomes.append(PacketOutcome(data, decoded, bool(lost[i])))
     return outcomes
-
-
-def _check_name(field: str, found: str, known: Sequence[str] | dict[str, type]) -> None:
-    if found not in known:
-        raise ChannelError(f"{field}: expected one of {', '.join(known)}, found {found!r}")
-
-
-def _check_range(field: str, found: float, low: float, high: float) -> None:
-    if not low <= found <= high:
-        raise ChannelError(f"{field}: expected {low} .. {high}, found {found}")

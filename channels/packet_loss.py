@@ -1,25 +1,27 @@
 """Packets that vanish above the physical layer (queues, handover, routing), decodable or not.
 
-A loss model of your own is a class with `losses`, registered like those here. It is asked for a
-run of packets at once, so that a model with memory can follow the packets from number 0.
+A loss model is a frozen dataclass, its fields its parameters, with the method `losses`; one of your
+own is registered like those here. It is asked for a run of packets at once, so that a model with
+memory can follow the packets from number 0.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Protocol, TypeVar
+from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from channels.channel import check_range
 from channels.errors import ChannelError
 from channels.randomness import ChannelRandomness
 
 
-class PacketLoss(Protocol):
+class PacketLoss(ABC):
     """A loss model for the packets of one image."""
 
-    def __init__(self, probability: float) -> None:
-        """`probability` is the mean share of packets that are lost, 0 .. 1."""
-
+    @abstractmethod
     def losses(
         self, first_packet: int, count: int, randomness: ChannelRandomness
     ) -> NDArray[np.bool_]:
@@ -28,17 +30,16 @@ class PacketLoss(Protocol):
         Returns:
             bool[count]. A packet's fate is the same in whatever run it is asked for.
         """
-        ...
 
 
 AnyPacketLoss = TypeVar("AnyPacketLoss", bound=type[PacketLoss])
 
-#: Loss models by the name that a link setting gives.
+#: Loss models by the name that a scenario gives.
 PACKET_LOSSES: dict[str, type[PacketLoss]] = {}
 
 
 def register_packet_loss(name: str) -> Callable[[AnyPacketLoss], AnyPacketLoss]:
-    """Make a class available to link settings as `name`.
+    """Make a class available to scenarios as `name`.
 
     Raises:
         ChannelError: the name is taken by another class.
@@ -55,25 +56,26 @@ def register_packet_loss(name: str) -> Callable[[AnyPacketLoss], AnyPacketLoss]:
 
 
 @register_packet_loss("iid")
-class IidPacketLoss:
-    """Every packet is lost with the same probability, independently of the others.
+@dataclass(frozen=True)
+class IidPacketLoss(PacketLoss):
+    """Every packet is lost with the same `probability`, 0 .. 1, independently of the others.
 
     Raises:
         ChannelError: a probability outside 0 .. 1.
     """
 
-    def __init__(self, probability: float) -> None:
-        if not 0.0 <= probability <= 1.0:
-            raise ChannelError(f"packet loss: expected a probability 0 .. 1, found {probability}")
-        self._probability = probability
+    probability: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_range("packet_loss", self.probability, 0.0, 1.0)
 
     def losses(
         self, first_packet: int, count: int, randomness: ChannelRandomness
     ) -> NDArray[np.bool_]:
         """See `PacketLoss.losses`."""
         lost = np.zeros(count, np.bool_)
-        if self._probability > 0.0:
+        if self.probability > 0.0:
             for i in range(count):
                 # The same uniform variate at every probability: more loss means more of the same.
-                lost[i] = randomness.uniform(first_packet + i) < self._probability
+                lost[i] = randomness.uniform(first_packet + i) < self.probability
         return lost

@@ -11,7 +11,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from channels.channel import Channel
+from channels.fading import Awgn, RayleighBlock
 from channels.link import LinkSetting, send_packets
+from channels.packet_loss import IidPacketLoss
 from channels.randomness import ChannelRandomness, derive_key
 from codec.base import EncodedImage, ReceivedLayer
 from testbed.packets import Ledger, ledger_of, packetise, reassemble
@@ -35,13 +38,16 @@ class Transmission:
 
 def link_setting(point: LinkPoint) -> LinkSetting:
     """The link of a scenario's point; its budget of channel uses is not part of it."""
+    known: dict[str, Channel] = {
+        "awgn": Awgn(),
+        "rayleigh_block": RayleighBlock(point.fading_block),
+    }
     return LinkSetting(
-        channel=point.channel,
+        channel=known[point.channel],
         snr_db=point.snr_db,
         modulation=point.modulation,
         code_rate=point.code_rate,
-        packet_loss=point.packet_loss,
-        fading_block=point.fading_block,
+        loss=IidPacketLoss(point.packet_loss),
     )
 
 

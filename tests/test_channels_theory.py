@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
+from channels.channel import Channel
 from channels.coding import transport_block_code
-from channels.fading import Awgn, Channel, RayleighBlock
+from channels.fading import Awgn, RayleighBlock
 from channels.modulation import BITS_PER_SYMBOL, demodulate, modulate
 from channels.randomness import ChannelRandomness, derive_key
 from channels.snr import ebn0_db_from_esn0_db, esn0_db_from_ebn0_db, noise_power

@@ -405,10 +405,10 @@ def test_every_codec_type_has_its_section() -> None:
 
 def test_names_are_those_of_the_channels() -> None:
     # The scenario may not import `channels`, so its lists are copies: they must not drift apart.
-    from channels import fading, modulation
+    from channels import channel, modulation
 
-    assert set(CHANNELS) <= set(fading.CHANNELS)
-    assert FADING_BLOCKS == fading.FADING_BLOCKS
+    assert set(CHANNELS) <= set(channel.CHANNELS)
+    assert FADING_BLOCKS == channel.FADING_BLOCKS
     assert modulation.BITS_PER_SYMBOL == MODULATION_BITS
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from channels.fading import RayleighBlock
 from channels.link import LinkSetting
+from channels.packet_loss import IidPacketLoss
 from codec.base import EncodedImage, Layer
 from testbed.transmission import image_randomness, transmit
 
@@ -46,7 +48,7 @@ def test_two_codecs_meet_the_same_fades() -> None:
     Codecs with channels of their own would agree in about half of the cases at this SNR; with
     the same fades only those near the threshold hang on the bytes.
     """
-    link = LinkSetting(channel="rayleigh_block", snr_db=8)
+    link = LinkSetting(RayleighBlock(), snr_db=8)
     one, other = encoded(60), EncodedImage((Layer("x", bytes(63)),))
     fates = [
         [bool(send(what, link, repetition).received) for repetition in range(80)]
@@ -62,7 +64,7 @@ def test_packet_loss_is_what_was_asked(loss: float) -> None:
     what = encoded(*[20] * 10)
     lost = sent_packets = 0
     for repetition in range(200):
-        sent = send(what, LinkSetting(snr_db=30, packet_loss=loss), repetition)
+        sent = send(what, LinkSetting(snr_db=30, loss=IidPacketLoss(loss)), repetition)
         lost += sent.packets_lost
         sent_packets += sent.packets_sent
     # 99 % interval of a binomial share over 2,000 packets.
