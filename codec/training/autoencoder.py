@@ -1,17 +1,20 @@
 """Stage 1: the semantic encoder and decoder, trained for rate + distortion.
 
-loss = bits per pixel + weight * mean squared error (grey levels squared). The rate is the
-cross-entropy of the latent, with uniform noise for rounding, under a factorised prior (a mixture
-of three logistics per channel); the decoder sees rounded latents (straight-through gradient).
+loss = bits per pixel - weight * PSNR in dB, per picture as in the end. `weight` follows
+the rate: it grows while pictures take fewer bits than asked for, and falls while they take more.
+The rate is the cross-entropy of the latent, with uniform noise for rounding, under a factorised
+prior (a mixture of three logistics per channel), some 10 % more than CABAC with its contexts needs
+in the end; the decoder sees rounded latents (straight-through gradient).
 Source: Balle et al., "End-to-end optimized image compression" (2017), section 3, for noise as
 rounding.
 """
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -20,6 +23,12 @@ from codec.fixed_point import PIXEL
 from codec.semantic_decoder import SemanticDecoder
 from codec.semantic_encoder import LATENT_CHANNELS, SemanticEncoder
 from codec.training.loop import LoopSettings, train
+
+FIRST_WEIGHT_BPP_PER_DB = 0.13
+WEIGHT_STEP = 0.01
+"""Relative change of the weight in one step, for a rate that is off by its whole."""
+LEAST_MSE = 1.0
+"""Added to a picture's mean squared error: beyond 48 dB a base layer has nothing to win."""
 
 
 class LogisticMixturePrior(nn.Module):
@@ -49,6 +58,8 @@ class Autoencoder(nn.Module):
         self.encoder = SemanticEncoder(TrainableConv)
         self.decoder = SemanticDecoder(TrainableConv)
         self.prior = LogisticMixturePrior(LATENT_CHANNELS)
+        self.register_buffer("log_weight", torch.tensor(math.log(FIRST_WEIGHT_BPP_PER_DB)))
+        self.log_weight: Tensor
 
     def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
         """uint8 (B, 3, H, W) -> predicted grey levels (B, 3, H, W) and bits of each latent."""
@@ -67,9 +78,9 @@ def augment(pictures: NDArray[np.uint8], random: np.random.Generator) -> Tensor:
 
 
 def train_autoencoder(
-    pictures: NDArray[np.uint8], settings: LoopSettings, distortion_weight: float
+    pictures: NDArray[np.uint8], settings: LoopSettings, target_bpp: float
 ) -> Autoencoder:
-    """`distortion_weight` in bits per pixel for each squared grey level."""
+    """`target_bpp`: the mean rate aimed at, by the factorised prior, in bits per pixel."""
     torch.manual_seed(settings.seed)
     random = np.random.default_rng(settings.seed)
     model = Autoencoder().to(settings.device)
@@ -81,9 +92,16 @@ def train_autoencoder(
         with torch.autocast(settings.device, dtype=torch.bfloat16):
             predicted, bits = model(batch)
         bpp = bits.sum() / (batch.shape[0] * batch.shape[2] * batch.shape[3])
-        mse = F.mse_loss(predicted, batch.float())
-        psnr_db = 10 * torch.log10(255**2 / mse.detach())
-        return bpp + distortion_weight * mse, {"bpp": bpp.item(), "psnr_of_mean_db": psnr_db.item()}
+        squared = (predicted - batch.float()).square().mean((1, 2, 3))
+        psnr_db = (10 * torch.log10(255**2 / (squared + LEAST_MSE))).mean()
+        loss = bpp - model.log_weight.exp() * psnr_db
+        model.log_weight += WEIGHT_STEP * (1 - bpp.detach() / target_bpp)
+        figures = {
+            "bpp": bpp.item(),
+            "psnr_db": psnr_db.item(),
+            "weight_bpp_per_db": model.log_weight.exp().item(),
+        }
+        return loss, figures
 
     train("autoencoder", model, loss_of, len(pictures), settings)
     return model

@@ -59,7 +59,9 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--photos", type=Path, help="folder of PNG photographs to crop from")
     parser.add_argument("--out", type=Path, required=True, help="checkpoints, logs and weights")
     parser.add_argument("--minutes", type=float, default=70.0, help="time budget of the networks")
-    parser.add_argument("--distortion-weight", type=float, default=1 / 300)
+    parser.add_argument(
+        "--base-bpp", type=float, default=0.65, help="rate of the base layer aimed at"
+    )
     parser.add_argument("--autoencoder-share", type=float, default=0.3, help="of the minutes")
     parser.add_argument("--start-from", type=Path, help="folder of a finished run to train on from")
     parser.add_argument("--peak-rate", type=float, default=2e-3, help="the largest learning rate")
@@ -77,7 +79,7 @@ def reproducible_command(options: argparse.Namespace) -> str:
     return (
         f"testbed train --profile {options.profile} --cifar CIFAR10 {photos}{start}--out OUT "
         f"--minutes {options.minutes:g} --autoencoder-share {options.autoencoder_share:g} "
-        f"--peak-rate {options.peak_rate:g} --distortion-weight {options.distortion_weight:g} "
+        f"--peak-rate {options.peak_rate:g} --base-bpp {options.base_bpp:g} "
         f"--batch {options.batch} --seed {options.seed} --device {options.device} "
         f"--threads {options.threads}"
     )
@@ -95,7 +97,9 @@ def earlier_manifest(options: argparse.Namespace) -> dict[str, Any] | None:
 def train_networks(data: TrainingData, options: argparse.Namespace) -> dict[str, Tensor]:
     """Stages 1 to 3; everything that the weights file holds except the adaptation speed."""
 
-    run = f"{reproducible_command(options)}; data {data.sources}"
+    # The number of threads may change between two parts of a run.
+    command = reproducible_command(options).rpartition(" --threads ")[0]
+    run = f"{command}; data {data.sources}"
 
     def settings(minutes: float) -> LoopSettings:
         return LoopSettings(
@@ -110,7 +114,7 @@ def train_networks(data: TrainingData, options: argparse.Namespace) -> dict[str,
         )
 
     autoencoder_minutes = options.minutes * options.autoencoder_share
-    model = train_autoencoder(data.train, settings(autoencoder_minutes), options.distortion_weight)
+    model = train_autoencoder(data.train, settings(autoencoder_minutes), options.base_bpp)
     tensors = autoencoder_tensors(model.cpu(), data.train[:2000])
     autoencoder = ExactAutoencoder(
         {k.removeprefix("encoder."): v for k, v in tensors.items()},
