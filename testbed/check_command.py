@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import get_args
 
 from rich.console import Console
 from rich.table import Table
 
 from codec.profile import profile_names
 from testbed.budget import link_budget
+from testbed.link_parts import Kind, names_of, parameters_of, value_text
 from testbed.runner import plan
 from testbed.scenario import CODEC_SECTIONS
 from testbed.scenario_loading import load_scenario
-from testbed.scenario_values import CHANNELS, FADING_BLOCKS, IMAGE_SETS, MODULATION_BITS
+from testbed.scenario_values import FADING_BLOCKS, IMAGE_SETS, MODULATION_BITS
+
+PLURALS: dict[Kind, str] = {"channel": "channels", "packet loss": "loss models"}
 
 
 def check_scenario(file: Path, overrides: Sequence[str]) -> None:
@@ -44,12 +48,20 @@ def check_scenario(file: Path, overrides: Sequence[str]) -> None:
 
 def print_choices() -> None:
     """One line for each kind of thing that a scenario names."""
-    for kind, names in {
+    kinds: dict[str, Iterable[str]] = {
         "codecs": CODEC_SECTIONS,
         "profiles of the semantic codec": profile_names(),
-        "channels": CHANNELS,
         "fading blocks": FADING_BLOCKS,
         "modulations": MODULATION_BITS,
         "image sets": IMAGE_SETS,
-    }.items():
-        print(f"{kind}: {', '.join(names)}")
+    }
+    for words, names in kinds.items():
+        print(f"{words}: {', '.join(names)}")
+    for kind in get_args(Kind):
+        print(f"{PLURALS[kind]}, with their parameters and defaults:")
+        for name in names_of(kind):
+            parameters = ", ".join(
+                f"{key}: {value_text(default)}"
+                for key, (_, default) in parameters_of(kind, name).items()
+            )
+            print(f"  {{type: {name}{', ' if parameters else ''}{parameters}}}")

@@ -8,6 +8,7 @@ that resamples whole images with all their channel draws (percentile method).
 
 from __future__ import annotations
 
+import math
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -42,7 +43,8 @@ PANELS_PER_PAGE = 3
 MAX_PAGES = 6
 
 SETTING_COLUMNS = (
-    "channel", "snr_db", "modulation", "code_rate", "cbr", "packet_loss", "fading_block",
+    "channel", "snr_db", "modulation", "code_rate", "cbr", "loss_model", "packet_loss",
+    "fading_block",
 )  # fmt: skip
 METRICS = {"psnr_db": "PSNR (dB)", "ssim": "SSIM"}
 AXES = {
@@ -100,7 +102,7 @@ def _panels(part: pd.DataFrame, axis: str) -> list[tuple[str, pd.DataFrame]]:
     others = [column for column in SETTING_COLUMNS if column != axis]
     varying = [column for column in others if part[column].nunique() > 1]
     panels = []
-    for values, rows in part.groupby(others, sort=False):
+    for values, rows in part.groupby(others, sort=False, dropna=False):
         if rows[axis].nunique() < 2:
             continue
         setting = dict(zip(others, values, strict=True))
@@ -117,8 +119,12 @@ def _words(setting: dict[str, object], varying: Sequence[str]) -> str:
         words.append(f"$E_s/N_0$ {setting['snr_db']:g} dB")
     if "cbr" in setting:
         words.append(f"CBR {setting['cbr']:.3g}")
-    if "packet_loss" in varying or setting["packet_loss"]:
-        words.append(f"loss {100 * float(str(setting['packet_loss'])):g} %")
+    loss = float(str(setting["packet_loss"]))
+    # Not a number: a loss model that does not state its mean.
+    if not math.isnan(loss) and ("packet_loss" in varying or loss):
+        words.append(f"loss {100 * loss:g} %")
+    if setting["loss_model"] != "iid":
+        words.append(str(setting["loss_model"]))
     if "fading_block" in varying:
         words.append(f"fade per {setting['fading_block']}")
     return ", ".join(words)

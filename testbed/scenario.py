@@ -30,17 +30,16 @@ from pydantic import (
 )
 
 from testbed.errors import ScenarioError
+from testbed.link_parts import LinkPart, LinkParts, modulations_of
 from testbed.scenario_values import (
     IMAGE_SETS,
     Cbr,
-    Channel,
     CodeRate,
     Decibel,
     FadingBlock,
     Modulation,
     Name,
     OneOrMany,
-    Probability,
     Text,
     choice,
     image_choice,
@@ -129,7 +128,9 @@ CODEC_SECTIONS: dict[str, type[CodecSection]] = {
 }
 
 
-Channels: TypeAlias = Annotated[OneOrMany[Channel], Field(description="the channel's model")]
+Channels: TypeAlias = Annotated[
+    tuple[LinkPart, ...], LinkParts("channel"), Field(description="the channel's model")
+]
 Modulations: TypeAlias = Annotated[OneOrMany[Modulation], Field(description="constellation")]
 CodeRates: TypeAlias = Annotated[
     OneOrMany[CodeRate], Field(description="information bits per coded bit, 1/5 to 0.95")
@@ -139,8 +140,9 @@ Cbrs: TypeAlias = Annotated[
     Field(description="channel bandwidth ratio: complex channel uses per source value (3 H W)"),
 ]
 PacketLosses: TypeAlias = Annotated[
-    OneOrMany[Probability],
-    Field(description="probability that a packet is lost whatever the channel does"),
+    tuple[LinkPart, ...],
+    LinkParts("packet loss", number_as=("iid", "probability")),
+    Field(description="packets lost whatever the channel does: a probability, or a loss model"),
 ]
 FadingBlocks: TypeAlias = Annotated[
     OneOrMany[FadingBlock], Field(description="what one fading coefficient holds for")
@@ -190,11 +192,11 @@ class Sweep(LinkGrid):
 class Link(LinkGrid):
     """The link of every trial, as far as `sweeps` do not say otherwise."""
 
-    channel: Channels = ("awgn",)
+    channel: Channels = (LinkPart("awgn"),)
     modulation: Modulations = ("16qam",)
     code_rate: CodeRates = (Fraction(1, 2),)
     cbr: Cbrs = (Fraction(1, 3),)
-    packet_loss: PacketLosses = (0.0,)
+    packet_loss: PacketLosses = (LinkPart("iid"),)
     fading_block: FadingBlocks = ("packet",)
 
     def replaced_by(self, sweep: Sweep) -> Link:
@@ -308,6 +310,15 @@ class Scenario(Section):
             at = ("sweeps", index) if self.sweeps else ("link",)
             if not grid.snr_db and not grid.ebn0_db:
                 raise wrong("expected snr_db or ebn0_db, found neither", at=at)
+            for channel in grid.channel:
+                takes = modulations_of(channel)
+                others = [each for each in grid.modulation if takes and each not in takes]
+                if others:
+                    raise wrong(
+                        f"{channel.label} takes {', '.join(takes)} only, found {others[0]}: "
+                        f"set modulation: {takes[0]}",
+                        (*at, "channel"),
+                    )
             points += grid.points
             if points > MAX_LINK_POINTS:
                 raise wrong(f"expected at most {MAX_LINK_POINTS} link points, found {points}", at)

@@ -44,7 +44,7 @@ def load_scenario(path: Path, overrides: Sequence[str] = ()) -> Scenario:
 def check_document(document: Document, folder: Path) -> Scenario:
     """The scenario that a document describes. Raises ScenarioError with every problem found."""
     try:
-        scenario = Scenario.model_validate(document.data)
+        scenario = Scenario.model_validate(document.data, context={"folder": folder})
     except ValidationError as error:
         details = error.errors(include_url=False)
         problems = {_problem(document, detail): None for detail in details}

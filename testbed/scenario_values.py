@@ -28,8 +28,7 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from testbed.yaml_source import found_text, number_hint
 
-CHANNELS = ("awgn", "rayleigh_block")
-MODULATION_BITS = {"qpsk": 2, "16qam": 4, "64qam": 6, "256qam": 8}
+MODULATION_BITS = {"bpsk": 1, "qpsk": 2, "16qam": 4, "64qam": 6, "256qam": 8, "1024qam": 10}
 """Bits per complex channel use of each modulation."""
 FADING_BLOCKS = ("packet", "image")
 IMAGE_SETS = ("samples32", "samples_large", "cifar10_test", "cifar10_train")
@@ -211,9 +210,6 @@ OneOrMany = Annotated[tuple[T, ...], _OneOrMany()]
 
 Name: TypeAlias = Annotated[str, Field(pattern="^[a-z0-9_-]+$"), BeforeValidator(_name)]
 Text: TypeAlias = Annotated[str, BeforeValidator(_text)]
-Channel: TypeAlias = Annotated[
-    str, BeforeValidator(choice(CHANNELS)), Field(json_schema_extra={"enum": list(CHANNELS)})
-]
 Modulation: TypeAlias = Annotated[
     str,
     BeforeValidator(choice(MODULATION_BITS)),
@@ -229,11 +225,6 @@ Decibel: TypeAlias = Annotated[
     Field(ge=-100, le=100),
     BeforeValidator(number("a number from -100 to 100 (dB)", lambda x: -100 <= x <= 100)),
     AfterValidator(rounded_db),
-]
-Probability: TypeAlias = Annotated[
-    float,
-    Field(ge=0, lt=1),
-    BeforeValidator(number("a number, at least 0 and less than 1", lambda x: 0 <= x < 1)),
 ]
 _RATIO_SCHEMA = {
     "anyOf": [{"type": "number"}, {"type": "string", "pattern": "^[0-9]{1,6}/[0-9]{1,6}$"}]

@@ -27,7 +27,8 @@ DECODE_PIXELS = 1 << 21
 
 COLUMNS = (
     "trial_id", "scenario", "codec", "image", "height", "width", "repetition", "seed",
-    "channel", "snr_db", "ebn0_db", "modulation", "code_rate", "packet_loss", "fading_block",
+    "channel", "snr_db", "ebn0_db", "modulation", "code_rate", "fading_block", "loss_model",
+    "packet_loss",
     "cbr", "budget", "channel_uses", "cbr_used",
     "payload_bits", "header_bits", "crc_bits", "parity_bits", "padding_bits", "bpp",
     "layers_sent", "layers_decoded", "packets_sent", "packets_lost",
@@ -170,8 +171,8 @@ def _row(work: Work, outcome: Outcome, source: SourceImage, psnr: float, ssim_va
     values = (
         trial.trial_id, work.scenario, trial.codec_name, source.name, height, width,
         trial.repetition, work.seed,
-        link.channel, link.snr_db, link.ebn0_db, link.modulation, link.code_rate,
-        link.packet_loss, link.fading_block,
+        link.channel.label, link.snr_db, link.ebn0_db, link.modulation, link.code_rate,
+        link.fading_block, link.packet_loss.loss_model, link.packet_loss.mean_loss,
         float(link.cbr), outcome.budget_uses, sent.ledger.channel_uses,
         sent.ledger.channel_uses / (3 * height * width),
         sent.ledger.payload_bits, sent.ledger.header_bits, sent.ledger.crc_bits,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
+import re
 from pathlib import Path
 
 from testbed.figures import Picture, draw_strip
@@ -35,8 +35,12 @@ def draw_scenario_strips(plan: Plan, folder: Path) -> list[Path]:
             )
             for section in plan.scenario.codecs
         ]
-        written += draw_strip(original, rows, folder / f"strip_{fixed}")
+        written += draw_strip(original, rows, folder / f"strip_{_file_name(fixed)}")
     return written
+
+
+def _file_name(label: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", label).strip("-")
 
 
 def _picture(original: Picture, outcome: Outcome) -> Picture:
@@ -47,14 +51,14 @@ def _picture(original: Picture, outcome: Outcome) -> Picture:
 
 def _lines(plan: Plan, strip: Strip) -> dict[str, list[LinkPoint]]:
     """Per channel, the links along the longest SNR sweep of it."""
-    sweeps: dict[tuple[str | float | Fraction, ...], list[LinkPoint]] = {}
+    sweeps: dict[tuple[object, ...], list[LinkPoint]] = {}
     for link in dict.fromkeys(trial.link for trial in plan.trials):
         if strip.snr_db is None or link.snr_db in strip.snr_db:
             fixed = (link.channel, link.modulation, link.code_rate, link.cbr, link.packet_loss)
             sweeps.setdefault((*fixed, link.fading_block), []).append(link)
     longest: dict[str, list[LinkPoint]] = {}
-    for key, links in sweeps.items():
-        channel = str(key[0])
+    for links in sweeps.values():
+        channel = links[0].channel.label
         if len(links) > len(longest.get(channel, [])):
             longest[channel] = links
     return longest

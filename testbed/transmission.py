@@ -11,12 +11,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from channels.channel import Channel
-from channels.fading import Awgn, RayleighBlock
 from channels.link import LinkSetting, send_packets
-from channels.packet_loss import IidPacketLoss
 from channels.randomness import ChannelRandomness, derive_key
 from codec.base import EncodedImage, ReceivedLayer
+from testbed.link_parts import make_part
 from testbed.packets import Ledger, ledger_of, packetise, reassemble
 from testbed.trials import LinkPoint
 
@@ -38,16 +36,12 @@ class Transmission:
 
 def link_setting(point: LinkPoint) -> LinkSetting:
     """The link of a scenario's point; its budget of channel uses is not part of it."""
-    known: dict[str, Channel] = {
-        "awgn": Awgn(),
-        "rayleigh_block": RayleighBlock(point.fading_block),
-    }
     return LinkSetting(
-        channel=known[point.channel],
+        channel=make_part("channel", point.channel, fading_block=point.fading_block),
         snr_db=point.snr_db,
         modulation=point.modulation,
         code_rate=point.code_rate,
-        loss=IidPacketLoss(point.packet_loss),
+        loss=make_part("packet loss", point.packet_loss),
     )
 
 

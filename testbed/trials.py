@@ -15,10 +15,11 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+from testbed.link_parts import LinkPart
 from testbed.scenario import Link, Scenario, canonical_json
 from testbed.scenario_values import MODULATION_BITS, as_fraction, rounded_db
 
-ID_VERSION = 1
+ID_VERSION = 2
 """Part of every id. Raised when a change of the simulation makes earlier results incomparable."""
 
 
@@ -30,29 +31,29 @@ class LinkPoint:
 
     snr_db       Es/N0 in dB per complex channel use, 9 decimals
     ebn0_db      Eb/N0 in dB per information bit, 9 decimals, always derived from `snr_db`
-    code_rate    0.2 .. 0.95
+    code_rate    information bits per coded bit
     cbr          complex channel uses per source value (3 H W), > 0; exact, so that budgets are
-    packet_loss  0 .. 1 (excluded)
+    channel, packet_loss   types and parameters (link_parts.py)
     """
 
-    channel: str
+    channel: LinkPart
     snr_db: float
     ebn0_db: float
     modulation: str
     code_rate: float
     cbr: Fraction
-    packet_loss: float
+    packet_loss: LinkPart
     fading_block: str
 
     def canonical(self) -> dict[str, Any]:
         """What identifies the point, JSON-able. Eb/N0 is left out: it follows from the rest."""
         return {
-            "channel": self.channel,
+            "channel": self.channel.identity,
             "snr_db": self.snr_db,
             "modulation": self.modulation,
             "code_rate": self.code_rate,
             "cbr": str(self.cbr),
-            "packet_loss": self.packet_loss,
+            "packet_loss": self.packet_loss.identity,
             "fading_block": self.fading_block,
         }
 

@@ -17,7 +17,8 @@ def table(snrs=(0, 5, 10), cbrs=(0.25,), codecs=("layered", "jpeg"), sizes=((32,
         {
             "codec": codec, "image": f"{h}x{w}-{image}", "height": h, "width": w,
             "repetition": repetition, "channel": "awgn", "snr_db": snr, "modulation": "16qam",
-            "code_rate": 0.5, "cbr": cbr, "packet_loss": 0.0, "fading_block": "packet",
+            "code_rate": 0.5, "cbr": cbr,
+            "loss_model": "iid", "packet_loss": 0.0, "fading_block": "packet",
             "psnr_db": 20 + snr + random.normal(), "ssim": 0.5 + snr / 30, "failed": snr < 3,
         }
         for codec in codecs for image in range(3) for repetition in range(2)

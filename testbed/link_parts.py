@@ -1,0 +1,328 @@
+"""Channels and loss models as a scenario names them: a type and its parameters.
+
+    channel: awgn                                  a name: all parameters at their defaults
+    channel: {type: rician, k_db: [0, 6]}          a list is swept: two channels
+    channel: [awgn, {type: rician, k_db: 6}]       one or many, as everywhere
+
+The classes registered in `channels` are the only truth about what there is: their fields are the
+keys, the fields' types and defaults those of the keys, and what their constructors refuse is
+refused here, with the line. They are imported when a scenario is checked, not before.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import types
+import typing
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeAlias, cast
+
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+from testbed.scenario_values import did_you_mean, wrong
+from testbed.yaml_source import found_text, number_hint
+
+Kind = Literal["channel", "packet loss"]
+Parameter: TypeAlias = float | int | str | bool | tuple[float | int | str, ...] | None
+
+MEAN_LOSS_KEYS = ("probability", "mean_loss")
+LINK_KEYS = ("fading_block",)
+"""Fields that are keys of `link`, since they mean the same to every channel that has them."""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkPart:
+    """A channel or a loss model by its type and the parameters that were given."""
+
+    type: str
+    parameters: tuple[tuple[str, Parameter], ...] = ()
+    """Those that differ from their defaults, in the order of the class's fields."""
+    content: str = ""
+    """Hash of the file that a parameter names, if one does: its text counts, not its place."""
+    folder: str = dataclasses.field(default="", compare=False)
+    """Where relative files start from."""
+
+    @property
+    def label(self) -> str:
+        """Such as "awgn" or "rician(k_db=6)": names it in tables, and identifies it."""
+        return self._label(self.parameters)
+
+    @property
+    def identity(self) -> str:
+        """The label, and the content of the file that it names."""
+        return f"{self.label} {self.content}".rstrip()
+
+    @property
+    def mean_loss(self) -> float | None:
+        """Of a loss model: the mean share of packets lost, where a parameter gives it."""
+        return next(
+            (float(str(v)) for key, v in self.parameters if key in MEAN_LOSS_KEYS),
+            0.0 if self.type == "iid" else None,
+        )
+
+    @property
+    def loss_model(self) -> str:
+        """Of a loss model: its label without the mean loss, which has a column of its own."""
+        return self._label([pair for pair in self.parameters if pair[0] not in MEAN_LOSS_KEYS])
+
+    def _label(self, parameters: Sequence[tuple[str, Parameter]]) -> str:
+        if not parameters:
+            return self.type
+        return (
+            f"{self.type}({', '.join(f'{key}={value_text(value)}' for key, value in parameters)})"
+        )
+
+
+def part_class(kind: Kind, name: str) -> type[Any]:
+    """The registered class. KeyError if there is none."""
+    return _registry(kind)[name]
+
+
+def make_part(kind: Kind, part: LinkPart, **link_keys: str) -> Any:
+    """The channel or loss model itself; of `link_keys` it gets those that it has fields for.
+
+    Raises ChannelError for what its class refuses.
+    """
+    made = part_class(kind, part.type)
+    hints = typing.get_type_hints(made)
+    fields = {field.name for field in dataclasses.fields(made)}
+    parameters: dict[str, Any] = dict(part.parameters)
+    for key, value in parameters.items():
+        if hints[key] is Path and isinstance(value, str):
+            parameters[key] = Path(part.folder) / value
+    return made(
+        **parameters,
+        **{key: value for key, value in link_keys.items() if key in fields},
+    )
+
+
+def parameters_of(kind: Kind, name: str) -> dict[str, tuple[Any, Any]]:
+    """The YAML keys of a registered class: type and default of each."""
+    made = part_class(kind, name)
+    hints = typing.get_type_hints(made)
+    return {
+        field.name: (hints[field.name], _default(field))
+        for field in dataclasses.fields(made)
+        if field.init and field.name not in LINK_KEYS
+    }
+
+
+def modulations_of(channel: LinkPart) -> tuple[str, ...]:
+    """The modulations that a channel is made for; empty if for all."""
+    return tuple(getattr(part_class("channel", channel.type), "modulations", ()))
+
+
+def names_of(kind: Kind) -> tuple[str, ...]:
+    """What is registered, in the order of registration."""
+    return tuple(_registry(kind))
+
+
+def _registry(kind: Kind) -> dict[str, type[Any]]:
+    # Imports numba, and scipy for some: too slow for `--help`.
+    from channels.catalogue import CHANNELS, PACKET_LOSSES
+
+    return cast("dict[str, type[Any]]", CHANNELS if kind == "channel" else PACKET_LOSSES)
+
+
+def _default(field: dataclasses.Field[Any]) -> Any:
+    if field.default_factory is not dataclasses.MISSING:
+        return field.default_factory()
+    return field.default
+
+
+@dataclass(frozen=True)
+class LinkParts:
+    """Marks a tuple of LinkPart that is read from one or many names or mappings.
+
+    `number_as`: (type, parameter) that a bare number stands for.
+    """
+
+    kind: Kind
+    number_as: tuple[str, str] | None = None
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        del source, handler
+        return core_schema.with_info_plain_validator_function(
+            self._parts,
+            serialization=core_schema.plain_serializer_function_ser_schema(
+                lambda parts: [part.identity for part in parts]
+            ),
+        )
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        del schema, handler
+        names = list(names_of(self.kind))
+        one: list[dict[str, Any]] = [{"enum": names}]
+        one += [
+            {
+                "type": "object",
+                "properties": {"type": {"const": name}}
+                | {key: _schema(*about) for key, about in parameters_of(self.kind, name).items()},
+                "required": ["type"],
+                "additionalProperties": False,
+            }
+            for name in names
+        ]
+        if self.number_as is not None:
+            one.append({"type": "number"})
+        return {"anyOf": [*one, {"type": "array", "items": {"anyOf": one}, "minItems": 1}]}
+
+    def _parts(self, value: object, info: core_schema.ValidationInfo) -> tuple[LinkPart, ...]:
+        if isinstance(value, tuple) and all(isinstance(part, LinkPart) for part in value):
+            return value
+        items = value if isinstance(value, list) else [value]
+        if not items:
+            raise wrong("expected at least one value, found an empty list")
+        folder = str((info.context or {}).get("folder", ""))
+        found: dict[LinkPart, int] = {}
+        for index, item in enumerate(items):
+            for part in self._expanded(item, index, folder):
+                if part in found:
+                    raise wrong(
+                        f"{part.label} is in the list twice, as items {found[part]} and {index}: "
+                        "keep one of the two",
+                        at=(index,),
+                    )
+                found[part] = index
+        return tuple(found)
+
+    def _expanded(self, item: object, index: int, folder: str) -> Iterator[LinkPart]:
+        """The parts that one item of the YAML stands for, its lists multiplied out."""
+        if isinstance(item, bool) or item is None:
+            item = str(item).lower()
+        if isinstance(item, int | float):
+            if self.number_as is None:
+                raise wrong(f"expected {self._expected()}, found {item}", at=(index,))
+            name, key = self.number_as
+            item = {"type": name, key: item}
+        if isinstance(item, str):
+            item = {"type": item}
+        if not isinstance(item, dict):
+            raise wrong(f"expected {self._expected()}, found {found_text(item)}", at=(index,))
+        name = item.get("type")
+        if name is None:
+            raise wrong(f"the key 'type' is missing: expected {self._expected()}", at=(index,))
+        names = names_of(self.kind)
+        if name not in names:
+            mend = number_hint(name) if isinstance(name, str) and self.number_as else ""
+            raise wrong(
+                f"expected {self._expected()}; found {found_text(name)}"
+                + (mend or did_you_mean(str(name), names)),
+                at=(index, "type"),
+            )
+        known = parameters_of(self.kind, name)
+        choices: list[list[tuple[str, Parameter]]] = []
+        for key, given in item.items():
+            if key == "type":
+                continue
+            at = (index, key)
+            if key in LINK_KEYS:
+                raise wrong(f"{key} is a key of the link, not of a {self.kind}", at=at)
+            if key not in known:
+                options = did_you_mean(key, known) if known else f": {name} has no parameters"
+                raise wrong("unknown key" + options, at=at)
+            field_type, _ = known[key]
+            values = [_checked(each, field_type, at) for each in _swept(given, field_type)]
+            if not values:
+                raise wrong("expected at least one value, found an empty list", at=at)
+            choices.append([(key, value) for value in values])
+        order = list(known)
+        for chosen in itertools.product(*choices):
+            # A default that is written out is the same part as one that is not.
+            given_keys = [pair for pair in chosen if pair[1] != known[pair[0]][1]]
+            given_keys.sort(key=lambda pair: order.index(pair[0]))
+            part = LinkPart(name, tuple(given_keys), folder=folder)
+            made = _tried(self.kind, part, at=(index,))
+            yield dataclasses.replace(part, content=getattr(made, "content_sha256", ""))
+
+    def _expected(self) -> str:
+        number = "a probability or " if self.number_as is not None else ""
+        return f"{number}one of {', '.join(names_of(self.kind))}"
+
+
+def _tried(kind: Kind, part: LinkPart, at: tuple[str | int, ...]) -> Any:
+    from channels.errors import ChannelError
+
+    try:
+        return make_part(kind, part)
+    except ChannelError as error:
+        raise wrong(f"{part.label}: {error}", at=at) from None
+
+
+def _swept(given: object, hint: Any) -> Sequence[object]:
+    if typing.get_origin(hint) is tuple:
+        nested = isinstance(given, list) and any(isinstance(each, list) for each in given)
+        return cast("list[object]", given) if nested else [given]
+    return given if isinstance(given, list) else [given]
+
+
+def _checked(value: object, hint: Any, at: tuple[str | int, ...]) -> Parameter:
+    """The value as the type of its field. Raises the scenario's error."""
+    origin = typing.get_origin(hint)
+    if origin in (types.UnionType, typing.Union):
+        options = [each for each in typing.get_args(hint) if each is not type(None)]
+        return None if value is None else _checked(value, options[0], at)
+    if origin is Literal:
+        options = list(typing.get_args(hint))
+        if value in options:
+            return cast("Parameter", value)
+        raise _mismatch(f"one of {', '.join(map(str, options))}", value, at)
+    if origin is tuple:
+        if not isinstance(value, list):
+            raise _mismatch("a list", value, at)
+        return tuple(
+            cast("float", _checked(each, typing.get_args(hint)[0], (*at, index)))
+            for index, each in enumerate(value)
+        )
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if hint is float and is_number:
+        return float(cast("float", value)) + 0.0
+    if hint is int and is_number and isinstance(value, int):
+        return value
+    if hint is bool and isinstance(value, bool):
+        return value
+    if hint in (str, Path) and isinstance(value, str):
+        return value
+    words = {
+        float: "a number",
+        int: "a whole number",
+        bool: "true or false",
+        str: "text",
+        Path: "a file",
+    }
+    raise _mismatch(words.get(hint, str(hint)), value, at)
+
+
+def _mismatch(expected: str, value: object, at: tuple[str | int, ...]) -> PydanticCustomError:
+    hint = number_hint(value) if isinstance(value, str) and "number" in expected else ""
+    return wrong(f"expected {expected}, found {found_text(value)}{hint}", at=at)
+
+
+def _schema(hint: Any, default: Any) -> dict[str, Any]:
+    origin = typing.get_origin(hint)
+    if origin in (types.UnionType, typing.Union):
+        return _schema(next(a for a in typing.get_args(hint) if a is not type(None)), default)
+    if origin is Literal:
+        one: dict[str, Any] = {"enum": list(typing.get_args(hint))}
+    elif origin is tuple:
+        one = {"type": "array", "items": _schema(typing.get_args(hint)[0], None)}
+    else:
+        one = {"type": {float: "number", int: "integer", bool: "boolean"}.get(hint, "string")}
+    if origin is tuple or default is None:
+        return one
+    return {"anyOf": [one, {"type": "array", "items": one, "minItems": 1}], "default": default}
+
+
+def value_text(value: Parameter) -> str:
+    """The value as a user writes it, in one word."""
+    if isinstance(value, tuple):
+        return "[" + " ".join(value_text(each) for each in value) + "]"
+    return repr(value).removesuffix(".0") if isinstance(value, float) else str(value)
