@@ -4,16 +4,23 @@
 
 The receiver knows h (perfect channel state information) and hands the demapper y / h with the
 effective noise power no / |h|^2. The mean of |h|^2 is 1, and `no` does not follow the fade: a weak
-gain is a low SNR.
+gain is a low SNR. With several antennas 1 / no is the mean Es/N0 at each receive antenna, and the
+transmit antennas share the transmit power of 1, so that gains by more antennas are seen as such.
 """
 
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import gammainccinv, gammaincinv
 
-from channels.channel import FADING_BLOCKS, Channel, check_choice, register_channel
+from channels.channel import FADING_BLOCKS, Channel, check_choice, check_range, register_channel
+from channels.diversity import COMBININGS, antenna_noise
+from channels.gains import FadingChannel
 from channels.randomness import ChannelRandomness
+
+Antennas = Literal["1x1", "1x2", "1x4", "2x1_alamouti", "2x2_alamouti"]
 
 
 @register_channel("awgn")
@@ -70,3 +77,126 @@ class RayleighBlock(Channel):
         equalised *= np.sqrt(no) / gain
         equalised += symbols
         return equalised, np.full(len(symbols), no / abs(gain) ** 2)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FlatFading(FadingChannel):
+    """A fading channel for one stream of symbols over one or more antennas.
+
+    Attributes:
+        antennas: transmit x receive: "1x1", "1x2" or "1x4" with maximal-ratio combining,
+            "2x1_alamouti" or "2x2_alamouti" with Alamouti's code, whose gains are constant for a
+            pair of symbols whatever the variation.
+
+    Raises:
+        ChannelError: unknown antennas; see also `FadingChannel`.
+    """
+
+    antennas: Antennas = "1x1"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_choice("antennas", self.antennas, get_args(Antennas))
+
+    def uses(self, symbols: int) -> int:
+        """See `Channel.uses`; Alamouti's code takes an even number."""
+        each = COMBININGS[self.antennas].symbols_per_gain
+        return -(-symbols // each) * each
+
+    def transmit(
+        self,
+        symbols: NDArray[np.complex128],
+        no: float,
+        randomness: ChannelRandomness,
+        packet: int,
+    ) -> tuple[NDArray[np.complex128], NDArray[np.float64]]:
+        """See `Channel.transmit`."""
+        combining = COMBININGS[self.antennas]
+        uses = self.uses(len(symbols))
+        gains = self.gains(
+            randomness,
+            packet,
+            receive=combining.receive_antennas,
+            transmit=combining.transmit_antennas,
+            count=uses // combining.symbols_per_gain,
+            uses_each=combining.symbols_per_gain,
+        )
+        noise = antenna_noise(randomness, packet, combining.receive_antennas, uses)
+        return combining.transfer(symbols, gains, noise, no)
+
+
+@register_channel("rayleigh")
+@dataclass(frozen=True, kw_only=True)
+class Rayleigh(FlatFading):
+    """Rayleigh fading: |h|^2 is exponentially distributed, no path stands out.
+
+    With its defaults it is `RayleighBlock`, draw for draw.
+    """
+
+    def fade(self, scattered: NDArray[np.complex128]) -> NDArray[np.complex128]:
+        """See `FadingChannel.fade`."""
+        return scattered
+
+
+@register_channel("rician")
+@dataclass(frozen=True, kw_only=True)
+class Rician(FlatFading):
+    """Rician fading: one steady path among the scattered ones, as with a line of sight.
+
+        h  =  sqrt(K / (K + 1))  +  sqrt(1 / (K + 1)) g,       g as in Rayleigh fading
+
+    2 (K + 1) |h|^2 is noncentral chi-squared with 2 degrees of freedom and noncentrality 2 K. The
+    steady path comes at right angles to the motion: it has no Doppler shift.
+
+    Attributes:
+        k_db: K in dB, power of the steady path over that of all others; -100 .. 100. Rayleigh
+            fading at the lower end, none at the upper.
+
+    Raises:
+        ChannelError: K outside its range; see also `FlatFading`.
+    """
+
+    k_db: float = 6.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_range("k_db", self.k_db, -100.0, 100.0)
+
+    def fade(self, scattered: NDArray[np.complex128]) -> NDArray[np.complex128]:
+        """See `FadingChannel.fade`."""
+        k = 10.0 ** (self.k_db / 10.0)
+        return np.asarray(np.sqrt(k / (k + 1.0)) + np.sqrt(1.0 / (k + 1.0)) * scattered)
+
+
+@register_channel("nakagami")
+@dataclass(frozen=True, kw_only=True)
+class Nakagami(FlatFading):
+    """Nakagami fading: |h|^2 is gamma distributed with shape m and mean 1; the phase is uniform.
+
+    Rayleigh fading at m = 1, worse below, milder above. The power |g|^2 of Rayleigh fading becomes
+    the quantile of the gamma distribution of the same rank, the phase stays: N. C. Beaulieu,
+    C. Cheng, "Efficient Nakagami-m fading channel simulation", IEEE Trans. Veh. Technol. 54(2),
+    2005. So the distribution is exact with any variation, a fade is a fade at every m, and with
+    "doppler" the autocorrelation is Clarke's at m = 1 only, about that elsewhere.
+
+    Attributes:
+        m: shape, 0.5 .. 1000.
+
+    Raises:
+        ChannelError: m outside its range; see also `FlatFading`.
+    """
+
+    m: float = 2.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_range("m", self.m, 0.5, 1000.0)
+
+    def fade(self, scattered: NDArray[np.complex128]) -> NDArray[np.complex128]:
+        """See `FadingChannel.fade`."""
+        power = scattered.real**2 + scattered.imag**2
+        quantile = np.asarray(gammaincinv(self.m, -np.expm1(-power)))
+        # 1 - exp(-power) loses its digits where it nears 1.
+        high = power > 20.0
+        quantile[high] = gammainccinv(self.m, np.exp(-power[high]))
+        return np.asarray(np.sqrt(quantile / (self.m * power)) * scattered)

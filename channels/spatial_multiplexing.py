@@ -1,0 +1,130 @@
+"""Two streams of symbols at once over two transmit antennas, parted again by the receiver.
+
+    y  =  G x  +  sqrt(no) w,      G = H / sqrt(2) = [g1 g2]
+
+with x the two symbols of a channel use, half the transmit power each, w circular complex normal of
+unit power at every receive antenna, and H known to the receiver. With a = |g1|^2, b = |g2|^2,
+c = g1* g2, the matched filter z = G* y and a load l, the first stream is
+
+    x1^  =  ((b + l) z1 - c z2) / (a (b + l) - |c|^2),      noise power  no (b + l) / (the same)
+
+and the second likewise. A load of no is the linear receiver of least mean squared error (LMMSE)
+made unbiased: x1^ = x1 + error, and its noise power counts what is left of the other stream as
+well. A load of 0 forces the other stream to zero (ZF). The formulas are those of D. Tse,
+P. Viswanath, "Fundamentals of Wireless Communication", 2005, section 8.3.3, for two streams.
+"""
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from channels.channel import check_choice, check_range, register_channel
+from channels.diversity import antenna_noise, in_pairs
+from channels.gains import FadingChannel
+from channels.randomness import ChannelRandomness
+
+Detector = Literal["lmmse", "zf"]
+
+
+@register_channel("spatial_multiplexing")
+@dataclass(frozen=True, kw_only=True)
+class SpatialMultiplexing(FadingChannel):
+    """Two symbols per channel use over Rayleigh fading, two transmit antennas.
+
+    Symbols with even numbers go to the first antenna, the others to the second; an odd number is
+    filled up with a known symbol, which is charged. 1 / no is the mean Es/N0 at a receive antenna,
+    both streams together.
+
+    Attributes:
+        receive_antennas: 2 .. 8.
+        detector: "lmmse" or "zf".
+        correlation: of the gains from one transmit antenna to neighbouring receive antennas,
+            E[h_i conj(h_j)] = correlation^|i - j|; 0 .. 0.99.
+
+    Raises:
+        ChannelError: a value outside these; see also `FadingChannel`.
+    """
+
+    receive_antennas: int = 2
+    detector: Detector = "lmmse"
+    correlation: float = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_range("receive_antennas", self.receive_antennas, 2, 8)
+        check_choice("detector", self.detector, get_args(Detector))
+        check_range("correlation", self.correlation, 0.0, 0.99)
+
+    def fade(self, scattered: NDArray[np.complex128]) -> NDArray[np.complex128]:
+        """See `FadingChannel.fade`; an exponential correlation among the first axis's antennas."""
+        antenna = np.arange(self.receive_antennas)
+        covariance = self.correlation ** np.abs(antenna[:, np.newaxis] - antenna)
+        correlated = np.einsum("ij,jtk->itk", np.linalg.cholesky(covariance), scattered)
+        return np.asarray(correlated, np.complex128)
+
+    def uses(self, symbols: int) -> int:
+        """See `Channel.uses`: half as many, rounded up."""
+        return -(-symbols // 2)
+
+    def symbols_within(self, uses: int) -> int:
+        """See `Channel.symbols_within`."""
+        return 2 * uses
+
+    def transmit(
+        self,
+        symbols: NDArray[np.complex128],
+        no: float,
+        randomness: ChannelRandomness,
+        packet: int,
+    ) -> tuple[NDArray[np.complex128], NDArray[np.float64]]:
+        """See `Channel.transmit`."""
+        n, uses = len(symbols), self.uses(len(symbols))
+        gains = self.gains(
+            randomness, packet, receive=self.receive_antennas, transmit=2, count=uses
+        )
+        g1, g2 = gains.transpose(1, 0, 2) * np.sqrt(0.5)
+        x1, x2 = in_pairs(symbols)
+        noise = antenna_noise(randomness, packet, self.receive_antennas, uses)
+        received = g1 * x1 + g2 * x2 + np.sqrt(no) * noise
+        parted, noise_power = part_streams(
+            received, g1, g2, no, load=no if self.detector == "lmmse" else 0.0
+        )
+        return parted.T.reshape(-1)[:n].copy(), noise_power.T.reshape(-1)[:n].copy()
+
+
+def part_streams(
+    received: NDArray[np.complex128],
+    g1: NDArray[np.complex128],
+    g2: NDArray[np.complex128],
+    no: float,
+    load: float,
+) -> tuple[NDArray[np.complex128], NDArray[np.float64]]:
+    """The linear receiver above.
+
+    Args:
+        received: complex128[receive, uses].
+        g1: gains of the first stream, complex128[receive, uses] or [receive, 1].
+        g2: those of the second.
+        no: noise power at each receive antenna.
+        load: `no` for LMMSE, 0 for ZF.
+
+    Returns:
+        complex128[2, uses], the streams' symbols, and float64[2, uses], their noise powers.
+    """
+    a = np.sum(np.abs(g1) ** 2, axis=0)
+    b = np.sum(np.abs(g2) ** 2, axis=0)
+    c = np.sum(g1.conj() * g2, axis=0)
+    z1 = np.sum(g1.conj() * received, axis=0)
+    z2 = np.sum(g2.conj() * received, axis=0)
+    overlap = np.abs(c) ** 2
+    streams = np.empty((2, received.shape[1]), np.complex128)
+    noise_power = np.empty((2, received.shape[1]))
+    determinant = a * (b + load) - overlap
+    streams[0] = ((b + load) * z1 - c * z2) / determinant
+    noise_power[0] = no * (b + load) / determinant
+    determinant = (a + load) * b - overlap
+    streams[1] = ((a + load) * z2 - c.conj() * z1) / determinant
+    noise_power[1] = no * (a + load) / determinant
+    return streams, noise_power
