@@ -31,6 +31,20 @@ class PacketLoss(ABC):
             bool[count]. A packet's fate is the same in whatever run it is asked for.
         """
 
+    def arrivals(
+        self, first_packet: int, count: int, randomness: ChannelRandomness
+    ) -> NDArray[np.int64]:
+        """The same packets in order of arrival.
+
+        Here in order of sending, each once; a model that reorders or duplicates says otherwise.
+
+        Returns:
+            int64[n], packet numbers: every packet that `losses` calls lost is absent, every other
+            one is there at least once.
+        """
+        lost = self.losses(first_packet, count, randomness)
+        return first_packet + np.flatnonzero(~lost).astype(np.int64)
+
 
 AnyPacketLoss = TypeVar("AnyPacketLoss", bound=type[PacketLoss])
 
