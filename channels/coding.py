@@ -41,10 +41,11 @@ class TransportBlockCode:
 
     Attributes:
         payload_bits: 1 or more.
-        code_rate: 0.2 .. 0.95, upper bound of k / n of every code block. Above 0.9 some blocks of
-            up to 31 bytes cannot be decoded even without noise, as too few parities are left to
-            recover the two columns that are never sent; `decode` then reports a failure. (The
-            standard's modulation and coding schemes end at 948/1024 = 0.926.)
+        code_rate: 0.025 .. 0.95, upper bound of k / n of every code block. Below 1/5 (1/3 for
+            some long blocks) bits are repeated. Above 0.9 some blocks of up to 31 bytes cannot be
+            decoded even without noise, as too few parities are left to recover the two columns
+            that are never sent; `decode` then reports a failure. (The standard's modulation and
+            coding schemes end at 948/1024 = 0.926.)
         bits_per_symbol: modulation order, for the bit interleaver and whole symbols.
         crc: which CRC protects the payload as a whole: "5g" (CRC16 up to 3824 bits, else CRC24A),
             "crc16", "crc24a" or "none".
@@ -96,8 +97,15 @@ class TransportBlockCode:
         """Complex symbols that the coded bits fill exactly."""
         return self.sizes.channel_uses
 
+    def graph(self, rv: int = 0) -> LdpcGraph:
+        """The LDPC code of every code block for one redundancy version, 0 .. 3."""
+        if rv == 0:
+            return self._graph
+        k, n = self.sizes.block_information_bits, self.sizes.block_coded_bits
+        return ldpc_graph(k, n, self.bits_per_symbol, rv)
+
     def encode(self, payload: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Encode one payload.
+        """Encode one payload: its first transmission, redundancy version 0.
 
         Args:
             payload: uint8[payload_bits], each 0 or 1.
@@ -107,6 +115,21 @@ class TransportBlockCode:
 
         Raises:
             ChannelError: `payload` has another size.
+        """
+        return self.encode_version(payload, 0)
+
+    def encode_version(self, payload: NDArray[np.uint8], rv: int) -> NDArray[np.uint8]:
+        """Encode one payload and select the bits of one redundancy version.
+
+        Args:
+            payload: uint8[payload_bits], each 0 or 1.
+            rv: 0 .. 3 (3GPP TS 38.212, 5.4.2.1). All have the same size.
+
+        Returns:
+            uint8[coded_bits], one code block after the other.
+
+        Raises:
+            ChannelError: `payload` has another size, or there is no such version.
         """
         if payload.shape != (self.payload_bits,):
             raise ChannelError(
@@ -124,12 +147,12 @@ class TransportBlockCode:
             information[:, :piece] = joined.reshape(blocks, piece)
             for block in information:
                 write_crc(block, piece, CRC_POLYNOMIALS["crc24b"], SEGMENT_CRC_BITS)
-        return encode_ldpc(information, self._graph).reshape(-1)
+        return encode_ldpc(information, self.graph(rv)).reshape(-1)
 
     def decode(
         self, llr: NDArray[np.float32], max_iterations: int = DEFAULT_ITERATIONS
     ) -> tuple[NDArray[np.uint8], bool]:
-        """Decode one received block.
+        """Decode one received block of redundancy version 0.
 
         Args:
             llr: float32[coded_bits], log p(1) / p(0) of each sent bit.
@@ -142,13 +165,35 @@ class TransportBlockCode:
         Raises:
             ChannelError: `llr` has another size, or no iteration is allowed.
         """
+        return self.decode_words(self.words(llr), self._graph, max_iterations)
+
+    def words(self, llr: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The LLRs of one reception, float32[coded_bits], by code block: float32[blocks, n].
+
+        Raises:
+            ChannelError: `llr` has another size.
+        """
         if llr.shape != (self.coded_bits,):
             raise ChannelError(
                 f"transport block: expected llr[{self.coded_bits}], found {llr.shape}"
             )
+        return llr.reshape(self.sizes.code_blocks, self.sizes.block_coded_bits)
+
+    def decode_words(
+        self,
+        words: NDArray[np.float32],
+        graph: LdpcGraph,
+        max_iterations: int = DEFAULT_ITERATIONS,
+    ) -> tuple[NDArray[np.uint8], bool]:
+        """Decode the code blocks and check every CRC, as `decode` does.
+
+        Args:
+            words: float32[code_blocks, graph.n], LLRs of what `graph` sends.
+            graph: of one redundancy version, or of several combined.
+            max_iterations: of the LDPC decoder.
+        """
         blocks, k = self.sizes.code_blocks, self.sizes.block_information_bits
-        words = llr.reshape(blocks, self.sizes.block_coded_bits)
-        information, parity_ok = decode_ldpc(words, self._graph, max_iterations)
+        information, parity_ok = decode_ldpc(words, graph, max_iterations)
         if blocks == 1:
             joined = information[0]
             ok = True

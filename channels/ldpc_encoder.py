@@ -80,7 +80,7 @@ def encode_ldpc(information: NDArray[np.uint8], graph: LdpcGraph) -> NDArray[np.
 
     Args:
         information: uint8[words, k], each 0 or 1.
-        graph: the code, from `ldpc_graph(k, n, bits_per_symbol)`.
+        graph: the code, from `ldpc_graph(k, n, bits_per_symbol, rv)`.
 
     Returns:
         uint8[words, n], bits in the order of sending.
@@ -88,7 +88,7 @@ def encode_ldpc(information: NDArray[np.uint8], graph: LdpcGraph) -> NDArray[np.
     Raises:
         ChannelError: `information` has another shape.
 
-    Source: 3GPP TS 38.212, 5.3.2, 5.4.2.1 (redundancy version 0) and 5.4.2.2.
+    Source: 3GPP TS 38.212, 5.3.2, 5.4.2.1 and 5.4.2.2.
     """
     if information.ndim != 2 or information.shape[1] != graph.k:
         raise ChannelError(f"LDPC: expected bits[words, {graph.k}], found {information.shape}")

@@ -1,4 +1,4 @@
-"""Gray-mapped QAM and its demapper (3GPP TS 38.211, 5.1).
+"""BPSK, Gray-mapped QAM and their demapper (3GPP TS 38.211, 5.1).
 
 Bits with even numbers in a symbol choose the real part, odd ones the imaginary part, each by the
 same rule: with s(b) = 1 - 2 b, for 64QAM,
@@ -7,6 +7,9 @@ same rule: with s(b) = 1 - 2 b, for 64QAM,
 
 so that a symbol is demapped as two real amplitudes, which costs 2 * 2^(m/2) distances, not 2^m.
 Noise of power `no` per complex symbol gives either part the log density -(y - level)^2 / no.
+
+BPSK sends its one bit as the real part, +1 or -1, and nothing as the imaginary part. The standard's
+BPSK (5.1.2) is the same turned by 45 degrees, which changes no distance and so no error rate.
 """
 
 from functools import lru_cache
@@ -21,7 +24,14 @@ from channels.kernels import kernel
 DemappingMethod = Literal["app", "maxlog"]
 
 #: Bits per complex symbol by name.
-BITS_PER_SYMBOL: dict[str, int] = {"qpsk": 2, "16qam": 4, "64qam": 6, "256qam": 8}
+BITS_PER_SYMBOL: dict[str, int] = {
+    "bpsk": 1,
+    "qpsk": 2,
+    "16qam": 4,
+    "64qam": 6,
+    "256qam": 8,
+    "1024qam": 10,
+}
 
 
 def bits_per_symbol(modulation: str) -> int:
@@ -40,16 +50,18 @@ def bits_per_symbol(modulation: str) -> int:
 def axis_levels(modulation: str) -> NDArray[np.float64]:
     """Amplitudes of one part, float64[2^(m/2)], indexed by its bits, the first the highest.
 
-    The mean power of a symbol (both parts) is 1.
+    The mean power of a symbol is 1: 1/2 for each part, but for BPSK, whose float64[2] are the
+    amplitudes of its only part.
     """
-    axis_bits = bits_per_symbol(modulation) // 2
+    m = bits_per_symbol(modulation)
+    axis_bits = max(1, m // 2)
     index = np.arange(1 << axis_bits)
     amplitude: NDArray[np.float64] = np.zeros(len(index), np.float64)
     # From the innermost bracket outwards: the last bit first, then 2, 4, 8 ... as the centre.
     for position in range(axis_bits):
         sign = (1 - 2 * ((index >> position) & 1)).astype(np.float64)
         amplitude = sign * ((1 << position) - amplitude if position else 1.0)
-    amplitude /= np.sqrt(2.0 * np.mean(amplitude**2))
+    amplitude /= np.sqrt((1.0 if m == 1 else 2.0) * np.mean(amplitude**2))
     amplitude.setflags(write=False)
     return amplitude
 
@@ -154,7 +166,7 @@ def modulate(bits: NDArray[np.uint8], modulation: str) -> NDArray[np.complex128]
 
     Args:
         bits: uint8[n], each 0 or 1; n a multiple of the modulation's bits per symbol m.
-        modulation: "qpsk", "16qam", "64qam" or "256qam".
+        modulation: a name in `BITS_PER_SYMBOL`.
 
     Returns:
         complex128[n / m].
@@ -165,6 +177,8 @@ def modulate(bits: NDArray[np.uint8], modulation: str) -> NDArray[np.complex128]
     m = bits_per_symbol(modulation)
     if len(bits) % m:
         raise ChannelError(f"{modulation}: expected a multiple of {m} bits, found {len(bits)}")
+    if m == 1:
+        return axis_levels(modulation)[np.asarray(bits, np.uint8)].astype(np.complex128)
     parts = np.empty(len(bits) // m * 2)
     _modulate(np.ascontiguousarray(bits, np.uint8), axis_levels(modulation), m // 2, parts)
     return parts.view(np.complex128)
@@ -182,7 +196,7 @@ def demodulate(
         symbols: complex128[n].
         no: noise power of each symbol after equalisation, both dimensions together: float64[n],
             or one value for all; greater than 0.
-        modulation: "qpsk", "16qam", "64qam" or "256qam".
+        modulation: a name in `BITS_PER_SYMBOL`.
         method: "app", exact for equally likely bits, or "maxlog", which keeps the nearest level
             of either kind only.
 
@@ -192,7 +206,7 @@ def demodulate(
     Raises:
         ChannelError: unknown modulation or method, or noise powers that do not fit the symbols.
     """
-    axis_bits = bits_per_symbol(modulation) // 2
+    m = bits_per_symbol(modulation)
     if method not in ("app", "maxlog"):
         raise ChannelError(f"demapping: expected app or maxlog, found {method!r}")
     power = np.asarray(no, np.float64)
@@ -200,6 +214,10 @@ def demodulate(
         power = np.full(len(symbols), power)
     if power.shape != symbols.shape:
         raise ChannelError(f"demapping: expected no{symbols.shape}, found no{power.shape}")
+    if m == 1:
+        # Noise in the imaginary part says nothing of the bit.
+        return np.asarray(-4.0 * symbols.real / power, np.float32)
+    axis_bits = m // 2
     parts = np.ascontiguousarray(symbols, np.complex128).view(np.float64)
     out = np.empty(len(parts) * axis_bits, np.float32)
     # With one bit per part both methods are the same thing.

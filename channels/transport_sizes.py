@@ -23,7 +23,9 @@ from channels.ldpc_graph import (
 #: "5g" is the rule of 3GPP TS 38.212, 7.2.1: CRC16 up to 3824 payload bits, CRC24A above.
 CrcRule = Literal["5g", "crc16", "crc24a", "none"]
 
-MIN_CODE_RATE = 0.2
+#: Below 1/5 the circular buffer starts again and bits are repeated. The lowest rate of the
+#: standard's modulation and coding schemes is 30/1024 = 0.029.
+MIN_CODE_RATE = 0.025
 MAX_CODE_RATE = 0.95
 #: Up to this payload the 5G rule attaches the short CRC.
 SHORT_CRC_PAYLOAD_BITS = 3824
@@ -81,7 +83,7 @@ def transport_sizes(
 
     Args:
         payload_bits: at least 1.
-        code_rate: 0.2 .. 0.95, upper bound of k / n of every code block.
+        code_rate: 0.025 .. 0.95, upper bound of k / n of every code block.
         bits_per_symbol: bits per complex symbol, at least 1.
         crc: which CRC protects the block as a whole.
 

@@ -11,12 +11,13 @@ import math
 import re
 from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
-from typing import Annotated, Any, TypeAlias, TypeVar
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 
 from pydantic import (
     AfterValidator,
     BaseModel,
     BeforeValidator,
+    ConfigDict,
     Field,
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
@@ -31,6 +32,12 @@ from testbed.yaml_source import found_text, number_hint
 MODULATION_BITS = {"bpsk": 1, "qpsk": 2, "16qam": 4, "64qam": 6, "256qam": 8, "1024qam": 10}
 """Bits per complex channel use of each modulation."""
 FADING_BLOCKS = ("packet", "image")
+CODINGS = ("ldpc", "none")
+HARQ_MODES = ("incremental", "chase")
+DAMAGES = ("drop", "deliver")
+MAX_TRANSMISSIONS = 32
+MCS_TABLES = (1, 2, 3)
+MAX_MCS = 28
 IMAGE_SETS = ("samples32", "samples_large", "cifar10_test", "cifar10_train")
 """Sources that are known by name; any other source is a path, a folder or a glob."""
 
@@ -38,6 +45,12 @@ MAX_DENOMINATOR = 1_000_000
 DECIBEL_DECIMALS = 9
 
 T = TypeVar("T")
+
+
+class Section(BaseModel):
+    """A mapping of the YAML: unknown keys are refused, and nothing changes after loading."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
 
 def wrong(text: str, at: tuple[str | int, ...] = ()) -> PydanticCustomError:
@@ -220,12 +233,31 @@ FadingBlock: TypeAlias = Annotated[
     BeforeValidator(choice(FADING_BLOCKS)),
     Field(json_schema_extra={"enum": list(FADING_BLOCKS)}),
 ]
+Coding: TypeAlias = Annotated[Literal["ldpc", "none"], BeforeValidator(choice(CODINGS))]
+HarqMode: TypeAlias = Annotated[
+    Literal["incremental", "chase"], BeforeValidator(choice(HARQ_MODES))
+]
+Damage: TypeAlias = Annotated[Literal["drop", "deliver"], BeforeValidator(choice(DAMAGES))]
+Transmissions: TypeAlias = Annotated[
+    int, Field(ge=1, le=MAX_TRANSMISSIONS), BeforeValidator(whole_number(1, MAX_TRANSMISSIONS))
+]
+McsTable: TypeAlias = Annotated[int, Field(ge=1, le=3), BeforeValidator(whole_number(1, 3))]
+McsIndex: TypeAlias = Annotated[
+    int, Field(ge=0, le=MAX_MCS), BeforeValidator(whole_number(0, MAX_MCS))
+]
 Decibel: TypeAlias = Annotated[
     float,
     Field(ge=-100, le=100),
     BeforeValidator(number("a number from -100 to 100 (dB)", lambda x: -100 <= x <= 100)),
     AfterValidator(rounded_db),
 ]
+
+
+def _ratio_text(value: Fraction) -> str | int:
+    """As a scenario would say it: "1/3", or a whole number."""
+    return value.numerator if value.denominator == 1 else str(value)
+
+
 _RATIO_SCHEMA = {
     "anyOf": [{"type": "number"}, {"type": "string", "pattern": "^[0-9]{1,6}/[0-9]{1,6}$"}]
 }
@@ -233,11 +265,19 @@ CodeRate: TypeAlias = Annotated[
     Fraction,
     PlainValidator(
         ratio(
-            "a number or a fraction from 1/5 to 0.95",
-            lambda x: Fraction(1, 5) <= x <= Fraction(95, 100),
+            "a number or a fraction from 1/40 to 0.95",
+            lambda x: Fraction(1, 40) <= x <= Fraction(95, 100),
         )
     ),
-    PlainSerializer(str),
+    PlainSerializer(_ratio_text),
+    WithJsonSchema(_RATIO_SCHEMA),
+]
+ErasureRate: TypeAlias = Annotated[
+    Fraction,
+    PlainValidator(
+        ratio("a number or a fraction from 1/256 to 1", lambda x: Fraction(1, 256) <= x <= 1)
+    ),
+    PlainSerializer(_ratio_text),
     WithJsonSchema(_RATIO_SCHEMA),
 ]
 Cbr: TypeAlias = Annotated[
@@ -245,6 +285,6 @@ Cbr: TypeAlias = Annotated[
     PlainValidator(
         ratio("a number or a fraction such as 1/3, over 0 and at most 100", lambda x: 0 < x <= 100)
     ),
-    PlainSerializer(str),
+    PlainSerializer(_ratio_text),
     WithJsonSchema(_RATIO_SCHEMA),
 ]

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from channels.bench_ldpc_quality import esn0_db_at, ldpc_quality
 from channels.errors import ChannelError
 from channels.ldpc_decoder import decode_ldpc
 from channels.ldpc_encoder import encode_ldpc
-from channels.ldpc_graph import LdpcGraph, ldpc_graph
+from channels.ldpc_graph import LdpcGraph, combined_graph, ldpc_graph
 
 # Sizes at the borders of the choices of base graph and lifting size, at the extremes of the rate,
 # with and without filler bits, with every modulation order.
@@ -58,6 +59,62 @@ def test_encoder_equals_sionna(k: int, n: int, bits_per_symbol: int) -> None:
     np.testing.assert_array_equal(encode_ldpc(bits, graph), expected)
 
 
+# From the highest rate, where a version is a small part of the buffer, to the lowest, where it is
+# all of it; starts before, in and after the filler bits; both base graphs.
+VERSION_CASES = [
+    (12, 60, 4),
+    (13, 64, 8),
+    (64, 128, 2),
+    (193, 386, 2),
+    (320, 960, 6),
+    (561, 840, 8),
+    (640, 3200, 2),
+    (1024, 1090, 10),
+    (3000, 8000, 4),
+    (3824, 5700, 4),
+    (5000, 9000, 6),
+    (8448, 25344, 8),
+    (8448, 8896, 4),
+]
+
+
+@pytest.mark.filterwarnings("ignore:Effective coderate")
+@pytest.mark.parametrize(("k", "n", "bits_per_symbol"), VERSION_CASES)
+def test_redundancy_versions_equal_sionna(k: int, n: int, bits_per_symbol: int) -> None:
+    import torch
+    from sionna.phy.fec.ldpc import LDPC5GEncoder
+
+    bits = np.random.default_rng(k + n).integers(0, 2, (3, k), np.uint8)
+    encoder = LDPC5GEncoder(k, n, bits_per_symbol)
+    expected = encoder(torch.tensor(bits, dtype=torch.float32), rv=[0, 1, 2, 3]).numpy()
+    for rv in range(4):
+        graph = ldpc_graph(k, n, bits_per_symbol, rv)
+        np.testing.assert_array_equal(encode_ldpc(bits, graph), expected[:, rv])
+
+
+@pytest.mark.parametrize("rv", [1, 2, 3])
+def test_a_graph_has_the_rows_that_its_version_needs(rv: int) -> None:
+    graph = ldpc_graph(1024, 1280, 2, rv)
+    assert len(np.unique(graph.sent)) == graph.n
+    extensions = graph.sent // graph.lifting_size - graph.information_columns - 4
+    np.testing.assert_array_equal(np.unique(extensions[extensions >= 0]), np.arange(graph.rows - 4))
+    assert graph.rows < 46
+    # Each extension row ends with its own parity, which occurs nowhere else.
+    last = graph.edge_column[graph.row_start[1:] - 1]
+    np.testing.assert_array_equal(last[4:], graph.information_columns + np.arange(4, graph.rows))
+
+
+# Versions 1 and 2 leave the information bits out: alone, they need nearly the whole buffer.
+@pytest.mark.parametrize(("rv", "n"), [(0, 800), (3, 1800), (1, 3500), (2, 3500)])
+def test_a_version_that_carries_enough_decodes_alone(rv: int, n: int) -> None:
+    bits = np.random.default_rng(5).integers(0, 2, (3, 700), np.uint8)
+    for bits_per_symbol in (1, 4, 10):
+        graph = ldpc_graph(700, n, bits_per_symbol, rv)
+        decided, ok = decode_ldpc(8.0 * encode_ldpc(bits, graph).astype(np.float32) - 4.0, graph)
+        np.testing.assert_array_equal(decided, bits)
+        assert ok.all()
+
+
 def noisy_llr(
     bits: NDArray[np.uint8], graph: LdpcGraph, ebn0_db: float, seed: int
 ) -> NDArray[np.float32]:
@@ -99,6 +156,29 @@ def test_decoder_equals_sionna_word_by_word(
     assert parity_ok.any()
 
 
+def test_as_good_as_the_exact_sum_product_rule() -> None:
+    """Offset min-sum is an approximation; its layered schedule makes up for what that costs."""
+    points = ldpc_quality(256, 1 / 3, [-0.9, -0.7, -0.5], words=300)
+    assert [point.words for point in points] == [300] * 3
+    ours = [point.block_errors for point in points]
+    sionna = [point.sionna_block_errors for point in points]
+    # The same words and noise at every SNR: both curves fall, and both decoders fail on much the
+    # same words, so that a decoder half a decibel worse would stand out.
+    assert ours == sorted(ours, reverse=True)
+    assert sionna == sorted(sionna, reverse=True)
+    assert 10 < sionna[0] < 200
+    assert sum(ours) <= 1.25 * sum(sionna)
+
+
+def test_crossing_of_an_error_rate() -> None:
+    assert esn0_db_at(0.01, [0.0, 1.0, 2.0], [0.5, 0.1, 0.001]) == pytest.approx(1.5)
+    assert esn0_db_at(0.1, [0.0, 1.0], [1.0, 0.01]) == pytest.approx(0.5)
+    # Not enclosed: above, below, or only by a point without errors.
+    assert esn0_db_at(0.01, [0.0, 1.0], [0.5, 0.1]) is None
+    assert esn0_db_at(0.9, [0.0, 1.0], [0.5, 0.1]) is None
+    assert esn0_db_at(0.01, [0.0, 1.0], [0.5, 0.0]) is None
+
+
 def test_words_do_not_influence_one_another() -> None:
     graph = ldpc_graph(320, 640, 2)
     bits = np.random.default_rng(1).integers(0, 2, (20, 320), np.uint8)
@@ -110,7 +190,9 @@ def test_words_do_not_influence_one_another() -> None:
         assert alone_ok[0] == ok[word]
 
 
-@pytest.mark.parametrize(("k", "n"), [(12, 14), (50, 700), (5000, 16000), (3900, 19500)])
+@pytest.mark.parametrize(
+    ("k", "n"), [(12, 14), (12, 480), (50, 700), (5000, 16000), (3900, 19500), (3840, 76800)]
+)
 def test_round_trip_with_repetition_and_at_extreme_rates(k: int, n: int) -> None:
     graph = ldpc_graph(k, n)
     bits = np.random.default_rng(k).integers(0, 2, (3, k), np.uint8)
@@ -137,6 +219,14 @@ def test_noise_alone_does_not_pass_the_parity_check() -> None:
 def test_sizes_that_no_code_has(k: int, n: int, bits_per_symbol: int, message: str) -> None:
     with pytest.raises(ChannelError, match=message):
         ldpc_graph(k, n, bits_per_symbol)
+
+
+def test_versions_that_do_not_exist() -> None:
+    for rv in (-1, 4):
+        with pytest.raises(ChannelError, match=rf"0 \.\. 3, found {rv}"):
+            ldpc_graph(100, 200, 2, rv)
+    with pytest.raises(ChannelError, match="at least one, found none"):
+        combined_graph(100, 200, 2, frozenset())
 
 
 def test_data_of_the_wrong_shape() -> None:
