@@ -1,29 +1,52 @@
 """One link: packets of bytes over coded QAM and a channel.
 
-bytes -> bits -> CRC + LDPC -> QAM -> channel -> demapper -> LDPC + CRC -> bytes, or nothing
-         MSB     coding.py    modulation.py  fading.py        coding.py
-         first                                                            packet_loss.py
+bytes -> bits -> CRC + code -> scrambling -> QAM -> channel -> demapper -> code + CRC -> bytes
+         MSB     coding.py     scrambling.py modulation.py    modulation.py   harq.py
+         first   uncoded.py                         fading.py, ofdm.py ...
+
+A packet is one transport block. One that fails may be sent again (hybrid ARQ); what fails for good
+is dropped, or delivered with its errors. Packets that vanish above the physical layer are none of
+this: see packet_loss.py.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit
 
-from channels.channel import Channel, check_range
-from channels.coding import transport_block_code
+from channels.channel import Channel, check_choice, check_range
+from channels.coding import TransportBlockCode, transport_block_code
 from channels.errors import ChannelError
 from channels.fading import Awgn
+from channels.harq import HarqMode, send_with_harq
 from channels.ldpc_decoder import DEFAULT_ITERATIONS
 from channels.modulation import bits_per_symbol, demodulate, modulate
 from channels.packet_loss import IidPacketLoss, PacketLoss
 from channels.randomness import ChannelRandomness
+from channels.scrambling import descramble_llr, scramble
 from channels.snr import ebn0_db_from_esn0_db, noise_power
-from channels.transport_sizes import MAX_CODE_RATE, MIN_CODE_RATE, transport_sizes
-from channels.transport_sizes import largest_payload_bits as _largest_payload_bits
+from channels.transport_sizes import (
+    MAX_CODE_RATE,
+    MIN_CODE_RATE,
+    TransportSizes,
+    largest_payload_bits,
+    transport_sizes,
+)
+from channels.uncoded import UncodedBlock, largest_uncoded_payload_bits, uncoded_block
 
 NO_FADING = Awgn()
 NO_LOSS = IidPacketLoss()
+
+Coding = Literal["ldpc", "none"]
+CODINGS: tuple[Coding, ...] = get_args(Coding)
+Damage = Literal["drop", "deliver"]
+DAMAGES: tuple[Damage, ...] = get_args(Damage)
+MAX_TRANSMISSIONS = 32
+MAX_PACKETS = 1 << 20
+"""Numbers of an image's packets are below this."""
 
 
 @dataclass(frozen=True)
@@ -32,10 +55,15 @@ class LinkSetting:
 
     Attributes:
         channel: what symbols meet.
-        snr_db: mean Es/N0 per complex channel use, in dB.
+        snr_db: mean Es/N0 per complex channel use at power 1, in dB.
         modulation: a name in `channels.modulation.BITS_PER_SYMBOL`.
-        code_rate: information bits, CRC included, per coded bit, at most; 0.2 .. 0.95. Above 0.9
-            packets below 32 bytes may never arrive: see `TransportBlockCode`.
+        code_rate: information bits, CRC included, per coded bit, at most; see
+            `TransportBlockCode`. Without coding it has no meaning.
+        coding: "ldpc", or "none": the CRC alone, which only tells whether a packet is intact.
+        power_db: transmit power in dB over 1.
+        transmissions: how often a packet is sent at most, the first included.
+        harq: what is sent again, "incremental" or "chase".
+        damage: "drop" packets whose CRC fails, or "deliver" them as they were decided.
         loss: what packets meet above the physical layer.
         max_iterations: of the LDPC decoder, at least 1.
 
@@ -47,6 +75,11 @@ class LinkSetting:
     snr_db: float = 10.0
     modulation: str = "16qam"
     code_rate: float = 0.5
+    coding: Coding = "ldpc"
+    power_db: float = 0.0
+    transmissions: int = 1
+    harq: HarqMode = "incremental"
+    damage: Damage = "drop"
     loss: PacketLoss = NO_LOSS
     max_iterations: int = DEFAULT_ITERATIONS
 
@@ -54,35 +87,49 @@ class LinkSetting:
         bits_per_symbol(self.modulation)
         check_range("snr_db", self.snr_db, -100.0, 200.0)
         check_range("code_rate", self.code_rate, MIN_CODE_RATE, MAX_CODE_RATE)
+        check_choice("coding", self.coding, CODINGS)
+        check_range("power_db", self.power_db, -100.0, 100.0)
+        check_range("transmissions", self.transmissions, 1, MAX_TRANSMISSIONS)
+        check_choice("harq", self.harq, get_args(HarqMode))
+        check_choice("damage", self.damage, DAMAGES)
         check_range("max_iterations", self.max_iterations, 1, 10_000)
+        if self.coding == "none" and self.transmissions > 1:
+            raise ChannelError("transmissions: expected 1 without coding: nothing can be combined")
 
     @property
     def bits_per_symbol(self) -> int:
-        """Coded bits per complex channel use."""
+        """Coded bits per complex symbol."""
         return bits_per_symbol(self.modulation)
 
     @property
     def no(self) -> float:
-        """Noise power per complex channel use at unit transmit power."""
-        return noise_power(self.snr_db)
+        """Noise power per complex channel use, relative to the power of this link's symbols."""
+        return noise_power(self.snr_db + self.power_db)
 
     @property
     def ebn0_db(self) -> float:
-        """Eb/N0 in dB at the nominal code rate."""
-        return ebn0_db_from_esn0_db(self.snr_db, self.code_rate, self.bits_per_symbol)
+        """Eb/N0 in dB at power 1 and the nominal code rate."""
+        rate = self.code_rate if self.coding == "ldpc" else 1.0
+        return ebn0_db_from_esn0_db(self.snr_db, rate, self.bits_per_symbol)
+
+    def block(self, payload_bits: int) -> TransportBlockCode | UncodedBlock:
+        """The transport block that carries a packet of so many bits."""
+        if self.coding == "none":
+            return uncoded_block(payload_bits, self.bits_per_symbol)
+        return transport_block_code(payload_bits, self.code_rate, self.bits_per_symbol)
 
 
 @dataclass(frozen=True)
 class PacketCost:
-    """What a packet costs: payload + crc + parity + padding == coded_bits, which fill the symbols.
+    """What one transmission costs: payload + crc + parity + padding == coded_bits.
 
     Attributes:
         payload_bits: the packet's own bytes.
         crc_bits: checks of the physical layer, segments' included.
-        parity_bits: redundancy of the LDPC code.
+        parity_bits: redundancy of the code.
         padding_bits: known zeros.
         coded_bits: all of them.
-        symbols: complex symbols of the modulation.
+        symbols: complex symbols of the modulation, which the coded bits fill.
         channel_uses: complex channel uses that they take, pilots and prefixes included.
     """
 
@@ -97,29 +144,37 @@ class PacketCost:
 
 @dataclass(frozen=True)
 class PacketOutcome:
-    """What became of a packet.
+    """What became of a packet in the physical layer.
 
     Attributes:
-        data: the bytes that arrived; None if they were not decoded or the packet was lost. Wrong
-            bytes pass a CRC of 16 bits about once in 2^16 failures, one of 24 bits in 2^24.
-        decoded: every CRC of the physical layer held.
-        lost: the packet was lost above the physical layer.
+        data: the bytes that arrived; None if nothing is delivered. Wrong bytes pass a CRC of 16
+            bits about once in 2^16 failures, one of 24 bits in 2^24.
+        decoded: every CRC of the physical layer held; else `data` has errors.
+        transmissions: how often it was sent, at least once.
+        bit_error_estimate: the share of coded bits that the demapper expects to be wrong in the
+            last transmission, from its LLRs: how far damaged data can be trusted.
     """
 
     data: bytes | None
     decoded: bool
-    lost: bool
+    transmissions: int = 1
+    bit_error_estimate: float = 0.0
 
 
 def packet_cost(payload_bytes: int, setting: LinkSetting) -> PacketCost:
-    """What a packet of `payload_bytes` (at least 1) costs, whether or not it arrives.
+    """What each transmission of a packet of `payload_bytes` (at least 1) costs.
 
     Raises:
         ChannelError: an empty packet.
     """
     if payload_bytes < 1:
         raise ChannelError(f"packet: expected at least 1 byte, found {payload_bytes}")
-    sizes = transport_sizes(8 * payload_bytes, setting.code_rate, setting.bits_per_symbol)
+    sizes: TransportSizes | UncodedBlock
+    if setting.coding == "none":
+        sizes = uncoded_block(8 * payload_bytes, setting.bits_per_symbol)
+    else:
+        # Not the block itself: many costs are asked for that are never sent.
+        sizes = transport_sizes(8 * payload_bytes, setting.code_rate, setting.bits_per_symbol)
     return PacketCost(
         payload_bits=sizes.payload_bits,
         crc_bits=sizes.crc_bits,
@@ -134,7 +189,57 @@ def packet_cost(payload_bytes: int, setting: LinkSetting) -> PacketCost:
 def largest_packet_bytes(channel_uses: int, setting: LinkSetting) -> int:
     """The largest packet that needs at most `channel_uses` complex channel uses; 0 if none does."""
     symbols = setting.channel.symbols_within(channel_uses)
-    return _largest_payload_bits(symbols, setting.code_rate, setting.bits_per_symbol) // 8
+    m = setting.bits_per_symbol
+    if setting.coding == "none":
+        return largest_uncoded_payload_bits(symbols, m) // 8
+    return largest_payload_bits(symbols, setting.code_rate, m) // 8
+
+
+def send_packet(
+    packet: bytes, setting: LinkSetting, randomness: ChannelRandomness, number: int
+) -> PacketOutcome:
+    """Send one packet over the link.
+
+    Args:
+        packet: at least 1 byte.
+        setting: the link.
+        randomness: the image's draws. To the channel, transmission t of packet n is packet
+            n + t MAX_PACKETS: it has noise and, as far as a fade lasts for a packet, a fade of its
+            own; what lasts for an image is the same for all.
+        number: of the packet within the image, 0 .. MAX_PACKETS - 1. What happens to it depends on
+            its number, its bytes and the randomness only, not on the other packets.
+
+    Returns:
+        Its outcome; each transmission costs what `packet_cost` says.
+
+    Raises:
+        ChannelError: an empty packet, or a number outside its range.
+    """
+    check_range("packet number", number, 0, MAX_PACKETS - 1)
+    if not packet:
+        raise ChannelError(f"packet {number}: expected at least 1 byte, found none")
+    payload = np.unpackbits(np.frombuffer(packet, np.uint8))
+    block = setting.block(len(payload))
+    estimate = 0.0
+
+    def transmit(coded: NDArray[np.uint8], transmission: int) -> NDArray[np.float32]:
+        nonlocal estimate
+        llr = _over_the_air(coded, setting, randomness, number + transmission * MAX_PACKETS)
+        if setting.damage == "deliver":
+            estimate = float(np.mean(expit(-np.abs(llr, dtype=np.float64))))
+        return llr
+
+    if isinstance(block, UncodedBlock):
+        decided, ok = block.decode(transmit(block.encode(payload), 0))
+        sent = 1
+    else:
+        done = send_with_harq(
+            block, payload, transmit, setting.harq, setting.transmissions, setting.max_iterations
+        )
+        decided, ok, sent = done.payload, done.ok, done.transmissions
+    delivered = ok or setting.damage == "deliver"
+    data = np.packbits(decided).tobytes() if delivered else None
+    return PacketOutcome(data, ok, sent, estimate)
 
 
 def send_packets(
@@ -143,35 +248,22 @@ def send_packets(
     randomness: ChannelRandomness,
     first_packet: int = 0,
 ) -> list[PacketOutcome]:
-    """Send the packets of one image over the link.
+    """`send_packet` for each of `packets`, packets[0] being number `first_packet`; none is lost."""
+    return [
+        send_packet(packet, setting, randomness, first_packet + i)
+        for i, packet in enumerate(packets)
+    ]
 
-    Args:
-        packets: each at least 1 byte; every packet is one transport block.
-        setting: the link.
-        randomness: the image's draws.
-        first_packet: number of packets[0] within the image. What happens to a packet depends on
-            its number, its bytes and the randomness only, not on the other packets.
 
-    Returns:
-        One outcome per packet, in order. Each packet costs what `packet_cost` says, lost or not.
+def _over_the_air(
+    coded: NDArray[np.uint8], setting: LinkSetting, randomness: ChannelRandomness, number: int
+) -> NDArray[np.float32]:
+    """LLRs of coded bits after scrambling, modulation and channel, and their inverses."""
+    # One sequence for all packets of equal length: which one makes no difference here.
+    symbols = modulate(scramble(coded, _C_INIT), setting.modulation)
+    received, noise = setting.channel.transmit(symbols, setting.no, randomness, number)
+    return descramble_llr(demodulate(received, noise, setting.modulation), _C_INIT)
 
-    Raises:
-        ChannelError: an empty packet.
-    """
-    lost = setting.loss.losses(first_packet, len(packets), randomness)
-    m = setting.bits_per_symbol
-    no = setting.no
-    outcomes = []
-    for i, packet in enumerate(packets):
-        if not packet:
-            raise ChannelError(f"packet {first_packet + i}: expected at least 1 byte, found none")
-        code = transport_block_code(8 * len(packet), setting.code_rate, m)
-        bits = np.unpackbits(np.frombuffer(packet, np.uint8))
-        symbols = modulate(code.encode(bits), setting.modulation)
-        received, noise = setting.channel.transmit(symbols, no, randomness, first_packet + i)
-        llr = demodulate(received, noise, setting.modulation)
-        decided, decoded = code.decode(llr, setting.max_iterations)
-        arrived = decoded and not lost[i]
-        data = np.packbits(decided).tobytes() if arrived else None
-        outcomes.append(PacketOutcome(data, decoded, bool(lost[i])))
-    return outcomes
+
+_C_INIT = 1 << 15
+"""Of the Gold sequence: radio identity 1, codeword 0, cell identity 0 (TS 38.211, 7.3.1.1)."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from channels.bench import bench_ldpc
+from channels.bench_link import bench_link
+from channels.link import LinkSetting
 from codec.bench_cabac import bench_cabac
 from codec.bench_codec import bench_codec
 from testbed.images import load_images
@@ -32,6 +34,24 @@ def print_ldpc() -> None:
     ):
         print(f"  {name:31} {speed:8.3f} info Mbit/s   {errors} block errors")
     print(f"  ours is {run.speedup:.0f} and {run.speedup_layered:.0f} times as fast")
+
+
+def print_link() -> None:
+    """What each stage of the link takes, for packets of 1000 bytes over AWGN."""
+    for modulation, code_rate, snr_db in (
+        ("qpsk", 0.5, 2.5),
+        ("16qam", 0.5, 8.0),
+        ("256qam", 0.75, 24.0),
+    ):
+        setting = LinkSetting(snr_db=snr_db, modulation=modulation, code_rate=code_rate)
+        stages = bench_link(setting)
+        whole = 1 / sum(1 / stage.info_mbit_s for stage in stages)
+        print(
+            f"{modulation}, rate {code_rate:g}, Es/N0 {snr_db:g} dB, packets of 1000 bytes, "
+            f"one core: {whole:.1f} info Mbit/s"
+        )
+        for stage in stages:
+            print(f"  {stage.stage:24} {stage.info_mbit_s:8.1f} info Mbit/s  {stage.share:5.1%}")
 
 
 def print_cabac() -> None:

@@ -6,28 +6,32 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from channels.link import packet_cost
-from testbed.packets import HEADER_BYTES, capacity_bytes
+from testbed.packets import HEADER_BYTES, LayerLink, capacity_bytes
 from testbed.scenario import Scenario
-from testbed.transmission import link_setting
+from testbed.transmission import layer_links
 from testbed.trials import LinkPoint, budget_channel_uses, expand_links
 
 
 @dataclass(frozen=True, slots=True)
 class BudgetLine:
-    """One link point for pictures of one size.
+    """One link point, for one layer, for pictures of one size.
 
-    `capacity_bytes`: the most that a codec may send, in one layer. `k`, `n`: information and
-    coded bits of the largest packet that is sent, CRC and header included in k.
+    `layers`: which layers are sent over `link`: "all", or such as "0" or "2+". `capacity_bytes`:
+    the most that a codec may send if all goes into one layer of these; packet loss and
+    retransmissions take no part. `k`, `n`: information and coded bits of the largest packet that
+    is sent, CRC and header included in k. `overhead`: channel uses per symbol of that packet.
     """
 
     point: LinkPoint
+    layers: str
+    link: LayerLink
     height: int
     width: int
     budget_uses: int
-    bits_per_use: int
     capacity_bytes: int
     k: int
     n: int
+    overhead: float
 
     @property
     def capacity_bpp(self) -> float:
@@ -35,22 +39,42 @@ class BudgetLine:
 
 
 def link_budget(scenario: Scenario, sizes: list[tuple[int, int]]) -> Iterator[BudgetLine]:
-    """A line for each size (height, width) and each link point that differs in what a packet costs
-    or in SNR: channel, fading block and packet loss change neither.
+    """A line for each size (height, width) and each link point and layer that differs in what a
+    packet costs or in SNR: fading block, packet loss and HARQ change neither.
     """
     seen = set()
     for point in expand_links(scenario):
-        setting = link_setting(point)
+        links = layer_links(point)
         for height, width in sizes:
-            key = (point.snr_db, point.modulation, point.code_rate, point.cbr, height, width)
-            if key in seen:
-                continue
-            seen.add(key)
             uses = budget_channel_uses(point.cbr, height, width)
-            capacity = capacity_bytes(scenario.packets.max_bytes, uses, setting)
-            k = n = 0
-            if capacity:
-                largest = min(capacity, scenario.packets.max_bytes) + HEADER_BYTES
-                cost = packet_cost(largest, setting)
-                k, n = cost.payload_bits + cost.crc_bits, cost.coded_bits
-            yield BudgetLine(point, height, width, uses, setting.bits_per_symbol, capacity, k, n)
+            for layer, link in enumerate(links):
+                setting = link.setting
+                name = "all" if len(links) == 1 else f"{layer}{'+' * (layer == len(links) - 1)}"
+                key = (
+                    point.snr_db, point.protection if len(links) > 1 else "", name, setting.coding,
+                    setting.modulation, setting.code_rate, setting.power_db, link.erasure_rate,
+                    # Of a channel, only the share of the uses that carries symbols counts.
+                    setting.channel.symbols_within(uses), point.cbr, height, width,
+                )  # fmt: skip
+                if key not in seen:
+                    seen.add(key)
+                    yield _line(point, name, link, (height, width), uses, scenario)
+
+
+def _line(
+    point: LinkPoint,
+    layers: str,
+    link: LayerLink,
+    size: tuple[int, int],
+    uses: int,
+    scenario: Scenario,
+) -> BudgetLine:
+    max_bytes = scenario.packets.max_bytes
+    capacity = capacity_bytes(max_bytes, uses, link)
+    k = n = 0
+    overhead = 1.0
+    if capacity:
+        cost = packet_cost(min(capacity, max_bytes) + HEADER_BYTES, link.setting)
+        k, n = cost.payload_bits + cost.crc_bits, cost.coded_bits
+        overhead = cost.channel_uses / cost.symbols
+    return BudgetLine(point, layers, link, *size, uses, capacity, k, n, overhead)

@@ -12,10 +12,19 @@ from rich.table import Table
 from codec.profile import profile_names
 from testbed.budget import link_budget
 from testbed.link_parts import Kind, names_of, parameters_of, value_text
+from testbed.protection import POLICIES
 from testbed.runner import plan
 from testbed.scenario import CODEC_SECTIONS
 from testbed.scenario_loading import load_scenario
-from testbed.scenario_values import FADING_BLOCKS, IMAGE_SETS, MODULATION_BITS
+from testbed.scenario_values import (
+    CODINGS,
+    DAMAGES,
+    FADING_BLOCKS,
+    HARQ_MODES,
+    IMAGE_SETS,
+    MCS_TABLES,
+    MODULATION_BITS,
+)
 
 PLURALS: dict[Kind, str] = {"channel": "channels", "packet loss": "loss models"}
 
@@ -27,19 +36,24 @@ def check_scenario(file: Path, overrides: Sequence[str]) -> None:
     sizes = list(dict.fromkeys(image.pixels.shape[:2] for image in planned.images))
     table = Table(title="Link budget: the most that a codec may send, in one layer")
     for heading in (
-        "picture", "CBR", "channel uses", "modulation", "bits/use", "rate", "Es/N0 dB", "Eb/N0 dB",
-        "payload bits", "bpp", "largest packet (k, n)",
+        "picture", "CBR", "channel uses", "layers", "modulation", "bits/symbol", "rate",
+        "uses/symbol", "erasure rate", "Es/N0 dB", "Eb/N0 dB", "payload bits", "bpp",
+        "largest packet (k, n)",
     ):  # fmt: skip
         table.add_column(heading, justify="right", no_wrap=True)
     for line in link_budget(scenario, sizes):
+        setting, point = line.link.setting, line.point
         table.add_row(
-            f"{line.width}x{line.height}", str(line.point.cbr), str(line.budget_uses),
-            line.point.modulation, str(line.bits_per_use), f"{line.point.code_rate:.3g}",
-            f"{line.point.snr_db:g}", f"{line.point.ebn0_db:.2f}", str(8 * line.capacity_bytes),
+            f"{line.width}x{line.height}", str(point.cbr), str(line.budget_uses),
+            line.layers if line.layers == "all" else f"{line.layers} of {point.protection}",
+            setting.modulation, str(setting.bits_per_symbol),
+            f"{setting.code_rate:.3g}" if setting.coding == "ldpc" else "uncoded",
+            f"{line.overhead:.3g}", f"{line.link.erasure_rate:.3g}",
+            f"{point.snr_db:g}", f"{point.ebn0_db:.2f}", str(8 * line.capacity_bytes),
             f"{line.capacity_bpp:.3f}", f"({line.k}, {line.n})" if line.k else "none fits",
         )  # fmt: skip
     # As wide as it needs to be also where the output is a file.
-    Console(width=max(140, Console().width)).print(table)
+    Console(width=max(210, Console().width)).print(table)
     print(
         f"{file}: ok; {len(planned.trials)} trials: {len(planned.images)} images, "
         f"{len(scenario.codecs)} codecs, {scenario.repetitions} repetitions"
@@ -53,6 +67,11 @@ def print_choices() -> None:
         "profiles of the semantic codec": profile_names(),
         "fading blocks": FADING_BLOCKS,
         "modulations": MODULATION_BITS,
+        "MCS tables": map(str, MCS_TABLES),
+        "coding": CODINGS,
+        "HARQ": HARQ_MODES,
+        "damaged packets": DAMAGES,
+        "protection": POLICIES,
         "image sets": IMAGE_SETS,
     }
     for words, names in kinds.items():

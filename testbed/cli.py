@@ -155,14 +155,20 @@ def reproduce_figure2(
     images: Annotated[str, typer.Option(help="what to measure on")] = "cifar10_test",
     limit: Annotated[int | None, typer.Option(min=1, help="use the first N images")] = None,
     profile: Annotated[str, typer.Option(help="trained weights to use")] = "paper",
+    conventional: Annotated[
+        Path | None,
+        typer.Option(help="figure2.csv of the same images to take the conventional codecs from"),
+    ] = None,
 ) -> None:
     """Rate-distortion curves beside JPEG, JPEG2000 and HEIF, and the paper's claims judged.
+
+    HEIF takes most of the time. After a new training, --conventional spares it.
 
     Run table1 into the same folder first: one claim needs its figures.
     """
     from testbed.figure2 import reproduce_figure2 as run_figure2
 
-    run_figure2(profile, images, limit, out)
+    run_figure2(profile, images, limit, out, conventional)
 
 
 bench = typer.Typer(help="Measure speed on this machine.", no_args_is_help=True)
@@ -175,6 +181,14 @@ def bench_ldpc() -> None:
     from testbed.bench_command import print_ldpc
 
     print_ldpc()
+
+
+@bench.command("link")
+def bench_link() -> None:
+    """Each stage of the link, and its share of the time."""
+    from testbed.bench_command import print_link
+
+    print_link()
 
 
 @bench.command("cabac")

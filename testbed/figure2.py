@@ -47,12 +47,19 @@ if TYPE_CHECKING:
 CSV_DIGITS = {"bpp": 6, "psnr_db": 4, "ssim": 6}
 
 
-def reproduce_figure2(profile_name: str, source: str, limit: int | None, out: Path) -> None:
-    """Measures, prints and writes the files above into `out`. Raises TestbedError."""
+def reproduce_figure2(
+    profile_name: str, source: str, limit: int | None, out: Path, earlier: Path | None = None
+) -> None:
+    """Measures, prints and writes the files above into `out`. Raises TestbedError.
+
+    earlier: a figure2.csv of the same pictures, from which the conventional codecs are taken.
+    """
     pictures = load_same_size(source, limit)
     ours = open_layered_codec(profile_name)
     others, left_out = available_codecs()
-    table = as_table(measure(ours, others, [picture.pixels for picture in pictures]))
+    known = _conventional(earlier, len(pictures)) if earlier else None
+    points = measure(ours, [] if earlier else others, [picture.pixels for picture in pictures])
+    table = pd.concat([as_table(points), known], ignore_index=True)
     try:
         out.mkdir(parents=True, exist_ok=True)
         table.to_csv(out / "figure2.csv", index=False, lineterminator="\n")
@@ -65,6 +72,19 @@ def reproduce_figure2(profile_name: str, source: str, limit: int | None, out: Pa
     for line in left_out:
         print(line)
     print(", ".join(str(path) for path in (out / "figure2.csv", *figures, claims)))
+
+
+def _conventional(earlier: Path, images: int) -> pd.DataFrame:
+    """The rows of all codecs but ours. Raises OutputError unless they are of so many images."""
+    try:
+        table = pd.read_csv(earlier, dtype={"setting": str})
+        rows = table[table["codec"] != OURS]
+        found = sorted(set(rows["images"]))
+    except (OSError, ValueError, KeyError) as error:
+        raise OutputError(f"{earlier}: expected an earlier figure2.csv ({error})") from error
+    if found != [images]:
+        raise OutputError(f"{earlier}: expected curves over {images} images, found {found}")
+    return rows
 
 
 def measure(

@@ -1,4 +1,4 @@
-"""Figures of a run: quality against SNR and against bandwidth, and a strip of received pictures.
+"""Figures of a run: quality against SNR, bandwidth and packet loss, and a strip of pictures.
 
 Drawn from the tidy table alone (the strip: from the pictures that are handed in). Codecs differ
 in colour, marker and line, so that a figure survives grey print and colour blindness; the colours
@@ -36,6 +36,9 @@ BOOTSTRAP_DRAWS = 1000
 FEWEST_IMAGES = 5
 """With fewer a bootstrap over images covers far less than it says, and no band is drawn."""
 
+TITLE_CHARACTERS = 56
+"""Of a line of a panel's title that fits its width."""
+
 NOTE_CHARACTERS = 78
 """Of the note below a figure that fit under one panel."""
 
@@ -43,13 +46,14 @@ PANELS_PER_PAGE = 3
 MAX_PAGES = 6
 
 SETTING_COLUMNS = (
-    "channel", "snr_db", "modulation", "code_rate", "cbr", "loss_model", "packet_loss",
-    "fading_block",
+    "channel", "snr_db", "modulation", "code_rate", "coding", "cbr", "loss_model", "packet_loss",
+    "fading_block", "harq", "transmissions_allowed", "damage", "erasure_rate", "protection",
 )  # fmt: skip
 METRICS = {"psnr_db": "PSNR (dB)", "ssim": "SSIM"}
 AXES = {
     "snr_db": ("snr", "$E_s/N_0$ per complex channel use (dB)"),
     "cbr": ("bandwidth", "channel bandwidth ratio (complex uses / 3HW)"),
+    "packet_loss": ("loss", "packet loss above the link (mean share)"),
 }
 
 
@@ -66,13 +70,13 @@ def read_table(path: Path) -> pd.DataFrame:
     return pd.read_csv(
         path,
         keep_default_na=False,
-        na_values={"ssim": ["nan"]},
+        na_values={"ssim": ["nan"], "packet_loss": ["nan"]},
         dtype={"trial_id": str, "scenario": str, "codec": str, "image": str},
     )
 
 
 def draw_figures(table: pd.DataFrame, folder: Path) -> tuple[list[Path], int]:
-    """PSNR and SSIM against SNR and against bandwidth, as PNG and PDF into `folder`.
+    """PSNR and SSIM against SNR, bandwidth and packet loss, as PNG and PDF into `folder`.
 
     An axis along which no setting takes two values gives no figure. Pictures of different sizes
     are drawn apart: their rates are not comparable. Settings that do not fit into one figure go
@@ -111,23 +115,40 @@ def _panels(part: pd.DataFrame, axis: str) -> list[tuple[str, pd.DataFrame]]:
 
 
 def _words(setting: dict[str, object], varying: Sequence[str]) -> str:
-    """The panel's title: channel, modulation and code rate always, the rest where it varies."""
+    """The panel's title: channel, modulation and code rate always, the rest where it varies or is
+    not the default.
+    """
     channel = {"awgn": "AWGN", "rayleigh_block": "Rayleigh block fading"}
     words = [channel.get(str(setting["channel"]), str(setting["channel"]))]
-    words.append(f"{str(setting['modulation']).upper()} rate {setting['code_rate']:.3g}")
+    rate = f"rate {setting['code_rate']:.3g}" if setting["coding"] == "ldpc" else "uncoded"
+    words.append(f"{str(setting['modulation']).upper()} {rate}")
     if "snr_db" in setting:
         words.append(f"$E_s/N_0$ {setting['snr_db']:g} dB")
     if "cbr" in setting:
         words.append(f"CBR {setting['cbr']:.3g}")
-    loss = float(str(setting["packet_loss"]))
-    # Not a number: a loss model that does not state its mean.
-    if not math.isnan(loss) and ("packet_loss" in varying or loss):
-        words.append(f"loss {100 * loss:g} %")
+    if "packet_loss" in setting:
+        loss = float(str(setting["packet_loss"]))
+        # Not a number: a loss model that does not state its mean.
+        if not math.isnan(loss) and ("packet_loss" in varying or loss):
+            words.append(f"loss {100 * loss:.3g} %")
     if setting["loss_model"] != "iid":
         words.append(str(setting["loss_model"]))
-    if "fading_block" in varying:
+    if "fading_block" in varying or setting["fading_block"] != "packet":
         words.append(f"fade per {setting['fading_block']}")
-    return ", ".join(words)
+    times = setting["transmissions_allowed"]
+    if "transmissions_allowed" in varying or times != 1:
+        words.append(f"{times} transmission{'s' * (times != 1)}")
+    if "harq" in varying or setting["harq"] != "incremental":
+        words.append(str(setting["harq"]))
+    if "damage" in varying or setting["damage"] != "drop":
+        words.append(
+            {"drop": "errors dropped", "deliver": "errors delivered"}[str(setting["damage"])]
+        )
+    if "erasure_rate" in varying or setting["erasure_rate"] != 1.0:
+        words.append(f"erasure rate {setting['erasure_rate']:.3g}")
+    if "protection" in varying or setting["protection"] != "equal":
+        words.append(f"protection {setting['protection']}")
+    return textwrap.fill(", ".join(words), TITLE_CHARACTERS)
 
 
 def _curves(panels: list[tuple[str, pd.DataFrame]], axis: str, metric: str, size: str) -> Figure:

@@ -17,6 +17,7 @@ import types
 import typing
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, cast
 
@@ -45,6 +46,8 @@ class LinkPart:
     """Hash of the file that a parameter names, if one does: its text counts, not its place."""
     folder: str = dataclasses.field(default="", compare=False)
     """Where relative files start from."""
+    stated_loss: float | None = dataclasses.field(default=None, compare=False)
+    """Of a loss model that is made: the mean share of packets lost that it says it has."""
 
     @property
     def label(self) -> str:
@@ -58,10 +61,10 @@ class LinkPart:
 
     @property
     def mean_loss(self) -> float | None:
-        """Of a loss model: the mean share of packets lost, where a parameter gives it."""
+        """Of a loss model: the mean share of packets lost, where it or a parameter gives it."""
         return next(
             (float(str(v)) for key, v in self.parameters if key in MEAN_LOSS_KEYS),
-            0.0 if self.type == "iid" else None,
+            0.0 if self.type == "iid" else self.stated_loss,
         )
 
     @property
@@ -116,9 +119,21 @@ def modulations_of(channel: LinkPart) -> tuple[str, ...]:
     return tuple(getattr(part_class("channel", channel.type), "modulations", ()))
 
 
+def mcs_scheme(table: int, index: int) -> tuple[str, Fraction]:
+    """Modulation and code rate of 5G's scheme. KeyError, with the message, if there is none."""
+    from channels.errors import ChannelError
+    from channels.mcs import mcs
+
+    try:
+        scheme = mcs(table, index)
+    except ChannelError as error:
+        raise KeyError(str(error)) from None
+    return scheme.modulation, scheme.code_rate
+
+
 def names_of(kind: Kind) -> tuple[str, ...]:
-    """What is registered, in the order of registration."""
-    return tuple(_registry(kind))
+    """What is registered, in alphabetical order: whatever was imported first."""
+    return tuple(sorted(_registry(kind)))
 
 
 def _registry(kind: Kind) -> dict[str, type[Any]]:
@@ -201,8 +216,7 @@ class LinkParts:
         if isinstance(item, int | float):
             if self.number_as is None:
                 raise wrong(f"expected {self._expected()}, found {item}", at=(index,))
-            name, key = self.number_as
-            item = {"type": name, key: item}
+            item = {"type": self.number_as[0], self.number_as[1]: item}
         if isinstance(item, str):
             item = {"type": item}
         if not isinstance(item, dict):
@@ -241,7 +255,11 @@ class LinkParts:
             given_keys.sort(key=lambda pair: order.index(pair[0]))
             part = LinkPart(name, tuple(given_keys), folder=folder)
             made = _tried(self.kind, part, at=(index,))
-            yield dataclasses.replace(part, content=getattr(made, "content_sha256", ""))
+            yield dataclasses.replace(
+                part,
+                content=getattr(made, "content_sha256", ""),
+                stated_loss=getattr(made, "mean_loss", None),
+            )
 
     def _expected(self) -> str:
         number = "a probability or " if self.number_as is not None else ""
@@ -323,6 +341,8 @@ def _schema(hint: Any, default: Any) -> dict[str, Any]:
 
 def value_text(value: Parameter) -> str:
     """The value as a user writes it, in one word."""
+    if isinstance(value, bool):
+        return str(value).lower()
     if isinstance(value, tuple):
         return "[" + " ".join(value_text(each) for each in value) + "]"
     return repr(value).removesuffix(".0") if isinstance(value, float) else str(value)

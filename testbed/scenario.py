@@ -11,17 +11,17 @@ Nothing heavy may be imported here (torch, numba, sionna, pandas, matplotlib, co
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     PlainValidator,
     PrivateAttr,
@@ -30,17 +30,26 @@ from pydantic import (
 )
 
 from testbed.errors import ScenarioError
-from testbed.link_parts import LinkPart, LinkParts, modulations_of
+from testbed.link_parts import LinkPart, LinkParts, mcs_scheme, modulations_of
+from testbed.protection import EQUAL, LayerSetting, Protection
 from testbed.scenario_values import (
     IMAGE_SETS,
     Cbr,
     CodeRate,
+    Coding,
+    Damage,
     Decibel,
+    ErasureRate,
     FadingBlock,
+    HarqMode,
+    McsIndex,
+    McsTable,
     Modulation,
     Name,
     OneOrMany,
+    Section,
     Text,
+    Transmissions,
     choice,
     image_choice,
     source_text,
@@ -55,12 +64,6 @@ MAX_LINK_POINTS = 100_000
 def canonical_json(data: Any) -> str:
     """JSON with sorted keys, no spaces, ASCII only, floats by `repr`. ValueError for nan, inf."""
     return json.dumps(data, sort_keys=True, separators=(",", ":"), allow_nan=False)
-
-
-class Section(BaseModel):
-    """A mapping of the YAML: unknown keys are refused, and nothing changes after loading."""
-
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
 
 class ImageSource(Section):
@@ -133,7 +136,33 @@ Channels: TypeAlias = Annotated[
 ]
 Modulations: TypeAlias = Annotated[OneOrMany[Modulation], Field(description="constellation")]
 CodeRates: TypeAlias = Annotated[
-    OneOrMany[CodeRate], Field(description="information bits per coded bit, 1/5 to 0.95")
+    OneOrMany[CodeRate], Field(description="information bits per coded bit, 1/40 to 0.95")
+]
+McsIndices: TypeAlias = Annotated[
+    OneOrMany[McsIndex],
+    Field(description="5G's modulation and coding schemes, instead of modulation and code_rate"),
+]
+McsTables: TypeAlias = Annotated[
+    OneOrMany[McsTable], Field(description="what mcs counts in: TS 38.214, table 5.1.3.1-1, -2, -3")
+]
+Codings: TypeAlias = Annotated[
+    OneOrMany[Coding], Field(description="channel code; none: a CRC alone")
+]
+HarqModes: TypeAlias = Annotated[
+    OneOrMany[HarqMode], Field(description="what is sent again: other parities, or the same bits")
+]
+TransmissionLimits: TypeAlias = Annotated[
+    OneOrMany[Transmissions], Field(description="how often a packet is sent at most, 1 to 32")
+]
+Damages: TypeAlias = Annotated[
+    OneOrMany[Damage], Field(description="drop packets that fail their CRC, or deliver them")
+]
+ErasureRates: TypeAlias = Annotated[
+    OneOrMany[ErasureRate],
+    Field(description="data packets per packet of a layer, 1/256 to 1 (no parity packets)"),
+]
+Protections: TypeAlias = Annotated[
+    OneOrMany[Protection], Field(description="equal, or a table of values by layer")
 ]
 Cbrs: TypeAlias = Annotated[
     OneOrMany[Cbr],
@@ -161,9 +190,17 @@ class LinkGrid(Section):
     channel: Channels = Field(default_factory=tuple)
     modulation: Modulations = Field(default_factory=tuple)
     code_rate: CodeRates = Field(default_factory=tuple)
+    mcs: McsIndices = Field(default_factory=tuple)
+    mcs_table: McsTables = Field(default_factory=tuple)
+    coding: Codings = Field(default_factory=tuple)
     cbr: Cbrs = Field(default_factory=tuple)
     packet_loss: PacketLosses = Field(default_factory=tuple)
     fading_block: FadingBlocks = Field(default_factory=tuple)
+    harq: HarqModes = Field(default_factory=tuple)
+    transmissions: TransmissionLimits = Field(default_factory=tuple)
+    damage: Damages = Field(default_factory=tuple)
+    erasure_rate: ErasureRates = Field(default_factory=tuple)
+    protection: Protections = Field(default_factory=tuple)
     snr_db: SnrsDb = Field(default_factory=tuple)
     ebn0_db: EbN0sDb = Field(default_factory=tuple)
 
@@ -173,10 +210,38 @@ class LinkGrid(Section):
             raise wrong("expected snr_db or ebn0_db, found both: keep one", at=("ebn0_db",))
         return self
 
+    @model_validator(mode="after")
+    def _protections_differ(self) -> LinkGrid:
+        seen: dict[str, int] = {}
+        for index, each in enumerate(self.protection):
+            if each.name in seen:
+                raise wrong(
+                    f"expected a name of its own, found {each.name!r} as in item "
+                    f"{seen[each.name]}: give one of them another 'name'",
+                    at=("protection", index),
+                )
+            seen[each.name] = index
+        return self
+
+    @model_validator(mode="after")
+    def _one_kind_of_scheme(self) -> LinkGrid:
+        given = self.model_fields_set
+        if "mcs" not in given:
+            return self
+        for key in SCHEME_KEYS:
+            if key in given:
+                raise wrong(f"expected mcs or {key}, found both: keep one", at=("mcs",))
+        # Defaults that mcs stands for are not said.
+        return self.model_copy(update=dict.fromkeys(SCHEME_KEYS, ()))
+
     @property
     def points(self) -> int:
-        """How many link points the grid has."""
+        """How many link points the grid has, at most."""
         return math.prod(len(values) or 1 for _, values in self)
+
+
+SCHEME_KEYS = ("modulation", "code_rate")
+"""What mcs stands for."""
 
 
 class Sweep(LinkGrid):
@@ -195,16 +260,38 @@ class Link(LinkGrid):
     channel: Channels = (LinkPart("awgn"),)
     modulation: Modulations = ("16qam",)
     code_rate: CodeRates = (Fraction(1, 2),)
+    mcs_table: McsTables = (1,)
+    coding: Codings = ("ldpc",)
     cbr: Cbrs = (Fraction(1, 3),)
     packet_loss: PacketLosses = (LinkPart("iid"),)
     fading_block: FadingBlocks = ("packet",)
+    harq: HarqModes = ("incremental",)
+    transmissions: TransmissionLimits = (1,)
+    damage: Damages = ("drop",)
+    erasure_rate: ErasureRates = (Fraction(1),)
+    protection: Protections = (EQUAL,)
 
     def replaced_by(self, sweep: Sweep) -> Link:
-        """This link with the values of `sweep` in place of its own; either SNR ousts the other."""
+        """This link with the values of `sweep` in place of its own.
+
+        Either SNR ousts the other; mcs ousts modulation and code rate, and either of these mcs.
+        """
         given: dict[str, tuple[object, ...]] = {key: values for key, values in sweep if values}
         if sweep.snr_db or sweep.ebn0_db:
             given = {"snr_db": (), "ebn0_db": ()} | given
+        if sweep.mcs:
+            given |= dict.fromkeys(SCHEME_KEYS, ())
+        elif self.mcs and (sweep.modulation or sweep.code_rate):
+            fields = type(self).model_fields
+            given = {"mcs": ()} | {key: fields[key].default for key in SCHEME_KEYS} | given
         return self.model_copy(update=given)
+
+    def schemes(self) -> list[tuple[str, Fraction, int]]:
+        """(modulation, code rate, MCS table), as given or by mcs. KeyError for an unknown index."""
+        if self.mcs:
+            pairs = itertools.product(self.mcs, self.mcs_table)
+            return [(*mcs_scheme(table, index), table) for index, table in pairs]
+        return list(itertools.product(self.modulation, self.code_rate, self.mcs_table))
 
 
 class Packets(Section):
@@ -310,16 +397,61 @@ class Scenario(Section):
             at = ("sweeps", index) if self.sweeps else ("link",)
             if not grid.snr_db and not grid.ebn0_db:
                 raise wrong("expected snr_db or ebn0_db, found neither", at=at)
-            for channel in grid.channel:
-                takes = modulations_of(channel)
-                others = [each for each in grid.modulation if takes and each not in takes]
-                if others:
-                    raise wrong(
-                        f"{channel.label} takes {', '.join(takes)} only, found {others[0]}: "
-                        f"set modulation: {takes[0]}",
-                        (*at, "channel"),
-                    )
             points += grid.points
             if points > MAX_LINK_POINTS:
                 raise wrong(f"expected at most {MAX_LINK_POINTS} link points, found {points}", at)
+            layers = _layers_of(grid, at)
+            _check_channels(grid, at, layers)
+            _check_transmissions(grid, at, layers)
         return self
+
+
+Place: TypeAlias = tuple[str | int, ...]
+
+
+def _layers_of(grid: Link, at: Place) -> list[LayerSetting]:
+    """All that a layer may be sent with. Raises the error of an MCS index that is not there."""
+    try:
+        schemes = grid.schemes()
+    except KeyError as error:
+        raise wrong(str(error.args[0]), (*at, "mcs")) from None
+    layers: dict[LayerSetting, None] = {}
+    for modulation, code_rate, table in schemes:
+        for times, erasure_rate in itertools.product(grid.transmissions, grid.erasure_rate):
+            link = LayerSetting(modulation, float(code_rate), times, float(erasure_rate))
+            for index, protection in enumerate(grid.protection):
+                try:
+                    found = protection.settings(link, partial(mcs_scheme, table))
+                except KeyError as error:
+                    place = (*at, "protection", index, "layers")
+                    raise wrong(str(error.args[0]), place) from None
+                layers |= dict.fromkeys(found)
+    return list(layers)
+
+
+def _check_channels(grid: Link, at: Place, layers: Sequence[LayerSetting]) -> None:
+    for channel in grid.channel:
+        takes = modulations_of(channel)
+        others = [each.modulation for each in layers if takes and each.modulation not in takes]
+        if others:
+            raise wrong(
+                f"{channel.label} takes {', '.join(takes)} only, found {others[0]}: "
+                f"set modulation: {takes[0]}",
+                (*at, "channel"),
+            )
+
+
+def _check_transmissions(grid: Link, at: Place, layers: Sequence[LayerSetting]) -> None:
+    if all(layer.transmissions == 1 for layer in layers):
+        return
+    if "none" in grid.coding:
+        raise wrong(
+            "expected transmissions: 1 without coding: no receptions can be combined",
+            (*at, "coding"),
+        )
+    if any(layer.power_db for layer in layers):
+        raise wrong(
+            "expected transmissions: 1 with power_db: how much power is spent would depend on "
+            "what fails",
+            (*at, "protection"),
+        )

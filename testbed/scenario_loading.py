@@ -13,18 +13,19 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 
 from testbed.errors import ScenarioError, ScenarioProblem
+from testbed.protection import LayerProtection, Protection
 from testbed.scenario import (
     CODEC_SECTIONS,
+    SCHEME_KEYS,
     Figures,
     ImageSource,
     Link,
     Packets,
     Scenario,
-    Section,
     Strip,
     Sweep,
 )
-from testbed.scenario_values import closest, did_you_mean
+from testbed.scenario_values import Section, closest, did_you_mean
 from testbed.yaml_source import Document, dotted, found_text, read_document
 
 
@@ -32,11 +33,12 @@ def load_scenario(path: Path, overrides: Sequence[str] = ()) -> Scenario:
     """Reads, changes by `overrides` and checks a scenario.
 
     Each override is the KEY=VALUE of a `--set`, such as `link.snr_db=[0,5]`; setting one of snr_db
-    and ebn0_db takes the other away. Raises ScenarioError, with a line for each problem found.
+    and ebn0_db takes the other away, and mcs and modulation or code_rate do so, too. Raises
+    ScenarioError, with a line for each problem found.
     """
     document = read_document(path)
     for override in overrides:
-        _ousts_its_twin(document, document.set(override))
+        _ousts_its_rivals(document, document.set(override))
     document.data.setdefault("name", _name_from(path))
     return check_document(document, folder=path.parent)
 
@@ -61,14 +63,22 @@ def _later_problem(
     return ScenarioError.at(place.file, place.line, f"{dotted(path)}: {message}")
 
 
-def _ousts_its_twin(document: Document, path: tuple[str | int, ...]) -> None:
-    twins = {"snr_db": "ebn0_db", "ebn0_db": "snr_db"}
-    if path[0] not in ("link", "sweeps") or path[-1] not in twins:
+_RIVALS = {
+    "snr_db": ("ebn0_db",),
+    "ebn0_db": ("snr_db",),
+    "mcs": SCHEME_KEYS,
+    **dict.fromkeys(SCHEME_KEYS, ("mcs",)),
+}
+
+
+def _ousts_its_rivals(document: Document, path: tuple[str | int, ...]) -> None:
+    if path[0] not in ("link", "sweeps"):
         return
-    twin = (*path[:-1], twins[str(path[-1])])
-    # A twin without a line came from a --set too: then both were asked for, which is refused.
-    if twin in document.places and document.places[twin].line is not None:
-        document.remove(twin)
+    for key in _RIVALS.get(str(path[-1]), ()):
+        rival = (*path[:-1], key)
+        # One without a line came from a --set too: then both were asked for, which is refused.
+        if rival in document.places and document.places[rival].line is not None:
+            document.remove(rival)
 
 
 def _name_from(path: Path) -> str:
@@ -79,6 +89,8 @@ _SECTIONS: dict[str, type[Section]] = {
     "images": ImageSource,
     "link": Link,
     "sweeps": Sweep,
+    "protection": Protection,
+    "layers": LayerProtection,
     "packets": Packets,
     "figures": Figures,
     "strip": Strip,

@@ -6,6 +6,7 @@ that are simulated with it, nor on the process.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,13 +14,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from codec.base import CodecError, EncodedImage, ImageCodec, ReceivedLayer
+from codec.base import CodecError, DecodedImage, EncodedImage, ImageCodec, ReceivedLayer
 from testbed.images import SourceImage
 from testbed.metrics import failed_picture, psnr_db, ssim
 from testbed.packets import capacity_bytes
 from testbed.registry import CodecSetupError, make_codec
 from testbed.scenario import CodecSection
-from testbed.transmission import Transmission, image_randomness, link_setting, transmit
+from testbed.transmission import Transmission, image_randomness, layer_links, transmit
 from testbed.trials import Trial, budget_channel_uses
 
 DECODE_PIXELS = 1 << 21
@@ -27,14 +28,17 @@ DECODE_PIXELS = 1 << 21
 
 COLUMNS = (
     "trial_id", "scenario", "codec", "image", "height", "width", "repetition", "seed",
-    "channel", "snr_db", "ebn0_db", "modulation", "code_rate", "fading_block", "loss_model",
+    "channel", "snr_db", "ebn0_db", "modulation", "code_rate", "coding", "harq",
+    "transmissions_allowed", "damage", "erasure_rate", "protection", "fading_block", "loss_model",
     "packet_loss",
     "cbr", "budget", "channel_uses", "cbr_used",
-    "payload_bits", "header_bits", "crc_bits", "parity_bits", "padding_bits", "bpp",
-    "layers_sent", "layers_decoded", "packets_sent", "packets_lost",
+    "payload_bits", "header_bits", "crc_bits", "parity_bits", "padding_bits", "erasure_bits",
+    "retransmission_bits", "coded_bits", "symbols", "bpp",
+    "layers_sent", "layers_decoded", "packets_sent", "packets_lost", "packets_damaged",
+    "transmissions",
     "psnr_db", "ssim", "failed",
 )  # fmt: skip
-"""Of trials.csv, in order. The five ledger columns add up to channel_uses * bits per use."""
+"""Of trials.csv, in order. The seven kinds of bits add up to coded_bits: see packets.Ledger."""
 
 Row = dict[str, Any]
 
@@ -82,7 +86,7 @@ def simulate(work: Work) -> list[Outcome]:
     transmissions = [
         transmit(
             stream,
-            link_setting(trial.link),
+            layer_links(trial.link),
             image_randomness(work.seed, work.images[trial.image_index].sha256, trial.repetition),
             max_bytes=work.max_bytes,
             budget_uses=budget,
@@ -91,7 +95,7 @@ def simulate(work: Work) -> list[Outcome]:
         for trial, budget, stream in zip(work.trials, budgets, streams, strict=True)
     ]
     outcomes = []
-    pictures = _decode(codec, work, [sent.received for sent in transmissions])
+    pictures = _decode(codec, work, transmissions)
     for trial, budget, sent, (picture, layers) in zip(
         work.trials, budgets, transmissions, pictures, strict=True
     ):
@@ -107,8 +111,9 @@ def _encode(codec: ImageCodec, work: Work, budgets: Sequence[int]) -> list[Encod
     """Each trial's stream; a process codes every (image, byte budget) once, within reason."""
     capacities: list[int | None] = [None] * len(budgets)
     if not codec.scalable:
+        # Its stream is a single layer, or has to do with what the first one's link bears.
         capacities = [
-            capacity_bytes(work.max_bytes, budget, link_setting(trial.link))
+            capacity_bytes(work.max_bytes, budget, layer_links(trial.link)[0])
             for trial, budget in zip(work.trials, budgets, strict=True)
         ]
     wanted = [trial.image_index for trial in work.trials]
@@ -135,18 +140,36 @@ def _encode(codec: ImageCodec, work: Work, budgets: Sequence[int]) -> list[Encod
 
 
 def _decode(
-    codec: ImageCodec, work: Work, received: Sequence[tuple[ReceivedLayer, ...]]
+    codec: ImageCodec, work: Work, sent: Sequence[Transmission]
 ) -> list[tuple[NDArray[np.uint8] | None, int]]:
     """(picture or None, whole layers used) for each; equal receptions are decoded once."""
-    unique = list(dict.fromkeys(received))
+    # By what was received, whether any of it is damaged.
+    unique: dict[tuple[ReceivedLayer, ...], bool] = {}
+    for each in sent:
+        unique[each.received] = unique.get(each.received, False) or each.packets_damaged > 0
     ((height, width),) = {image.pixels.shape[:2] for image in work.images.values()}
     step = max(1, DECODE_PIXELS // (height * width))
-    decoded = {}
-    for start in range(0, len(unique), step):
-        part = unique[start : start + step]
-        for layers, result in zip(part, codec.decode_batch(part), strict=True):
-            decoded[layers] = (result.image, result.layers_decoded)
-    return [decoded[layers] for layers in received]
+    decoded: dict[tuple[ReceivedLayer, ...], DecodedImage] = {}
+    for has_errors in (False, True):
+        some = [received for received, damaged in unique.items() if damaged == has_errors]
+        for start in range(0, len(some), step):
+            part = some[start : start + step]
+            pictures = _decode_damaged(codec, part) if has_errors else codec.decode_batch(part)
+            decoded.update(zip(part, pictures, strict=True))
+    return [(decoded[each.received].image, decoded[each.received].layers_decoded) for each in sent]
+
+
+def _decode_damaged(
+    codec: ImageCodec, part: Sequence[tuple[ReceivedLayer, ...]]
+) -> list[DecodedImage]:
+    """Decodes what has errors: a codec that stumbles over them has lost that picture, no other."""
+    try:
+        return codec.decode_batch(part)
+    except Exception:
+        # Codecs promise nothing for wrong bytes: any error of theirs means the same here.
+        if len(part) == 1:
+            return [DecodedImage(None, 0)]
+    return [picture for each in part for picture in _decode_damaged(codec, [each])]
 
 
 def rows_of(work: Work) -> list[Row]:
@@ -168,17 +191,22 @@ def rows_of(work: Work) -> list[Row]:
 def _row(work: Work, outcome: Outcome, source: SourceImage, psnr: float, ssim_value: float) -> Row:
     trial, link, sent = outcome.trial, outcome.trial.link, outcome.transmission
     height, width = source.pixels.shape[:2]
+    loss = link.packet_loss.mean_loss
+    ledger = sent.ledger
     values = (
         trial.trial_id, work.scenario, trial.codec_name, source.name, height, width,
         trial.repetition, work.seed,
         link.channel.label, link.snr_db, link.ebn0_db, link.modulation, link.code_rate,
-        link.fading_block, link.packet_loss.loss_model, link.packet_loss.mean_loss,
-        float(link.cbr), outcome.budget_uses, sent.ledger.channel_uses,
-        sent.ledger.channel_uses / (3 * height * width),
-        sent.ledger.payload_bits, sent.ledger.header_bits, sent.ledger.crc_bits,
-        sent.ledger.parity_bits, sent.ledger.padding_bits,
-        sent.ledger.payload_bits / (height * width),
+        link.coding, link.harq, link.transmissions, link.damage, link.erasure_rate,
+        link.protection, link.fading_block, link.packet_loss.loss_model,
+        math.nan if loss is None else loss,
+        float(link.cbr), outcome.budget_uses, ledger.channel_uses,
+        ledger.channel_uses / (3 * height * width),
+        ledger.payload_bits, ledger.header_bits, ledger.crc_bits, ledger.parity_bits,
+        ledger.padding_bits, ledger.erasure_bits, ledger.retransmission_bits, ledger.coded_bits,
+        ledger.symbols, ledger.payload_bits / (height * width),
         sent.layers_sent, outcome.layers_decoded, sent.packets_sent, sent.packets_lost,
+        sent.packets_damaged, sent.transmissions,
         psnr, ssim_value, outcome.failed,
     )  # fmt: skip
     return dict(zip(COLUMNS, values, strict=True))

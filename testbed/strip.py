@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from testbed.figures import Picture, draw_strip
@@ -51,11 +52,11 @@ def _picture(original: Picture, outcome: Outcome) -> Picture:
 
 def _lines(plan: Plan, strip: Strip) -> dict[str, list[LinkPoint]]:
     """Per channel, the links along the longest SNR sweep of it."""
-    sweeps: dict[tuple[object, ...], list[LinkPoint]] = {}
+    sweeps: dict[LinkPoint, list[LinkPoint]] = {}
     for link in dict.fromkeys(trial.link for trial in plan.trials):
         if strip.snr_db is None or link.snr_db in strip.snr_db:
-            fixed = (link.channel, link.modulation, link.code_rate, link.cbr, link.packet_loss)
-            sweeps.setdefault((*fixed, link.fading_block), []).append(link)
+            fixed = replace(link, snr_db=0.0, ebn0_db=0.0)
+            sweeps.setdefault(fixed, []).append(link)
     longest: dict[str, list[LinkPoint]] = {}
     for links in sweeps.values():
         channel = links[0].channel.label

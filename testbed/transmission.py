@@ -1,6 +1,11 @@
 """The whole way of one image: layers -> packets -> link -> packets -> layers.
 
-    EncodedImage --packetise--> packets --channels.link--> some of them --reassemble--> layers
+    EncodedImage --packetise--> packets --channels.link--> what is delivered
+        --packet loss--> what arrives, in any order --reassemble--> layers
+
+Packets are planned within the budget, each sent once, and sent in their order. One that fails may
+be sent again at once, as often as its link allows and the budget bears: what a scalable codec had
+planned last gives way, a codec that may not be cut uses what all its packets leave over.
 
 The draws of the channel are keyed by (scenario seed, image, repetition) and the packet's number,
 not by the codec, the SNR or anything else: every codec meets the same noise and the same fades,
@@ -9,39 +14,81 @@ and so does every link setting, so that differences between them are paired.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
 
-from channels.link import LinkSetting, send_packets
+from channels.link import (
+    LinkSetting,
+    PacketOutcome,
+    largest_packet_bytes,
+    packet_cost,
+    send_packet,
+)
 from channels.randomness import ChannelRandomness, derive_key
 from codec.base import EncodedImage, ReceivedLayer
 from testbed.link_parts import make_part
-from testbed.packets import Ledger, ledger_of, packetise, reassemble
+from testbed.packets import (
+    HEADER_BYTES,
+    LayerLink,
+    Ledger,
+    Packet,
+    cost_of,
+    counts_of,
+    link_of,
+    packetise,
+    reassemble,
+)
 from testbed.trials import LinkPoint
 
 
 @dataclass(frozen=True, slots=True)
 class Transmission:
-    """What was sent, what it cost and what arrived.
+    """What was sent, what it cost and what arrived. Counts are of packets, parity included.
 
-    `layers_sent` counts layers of which at least a part was sent; `packets_lost` those that did
-    not arrive, for whatever reason.
+    layers_sent      layers of which at least a part was sent
+    packets_sent     each once, however often it was sent
+    packets_decoded  every CRC held, whatever became of them above the physical layer
+    packets_damaged  delivered with errors
+    packets_lost     of which nothing arrived, for whatever reason
+    transmissions    all of all packets
     """
 
     ledger: Ledger
     layers_sent: int
     packets_sent: int
+    packets_decoded: int
+    packets_damaged: int
     packets_lost: int
+    transmissions: int
     received: tuple[ReceivedLayer, ...]
 
 
-def link_setting(point: LinkPoint) -> LinkSetting:
-    """The link of a scenario's point; its budget of channel uses is not part of it."""
-    return LinkSetting(
+@lru_cache(maxsize=1024)
+def layer_links(point: LinkPoint) -> tuple[LayerLink, ...]:
+    """The links of a scenario's point, by layer; its budget of channel uses is no part of them."""
+    setting = LinkSetting(
         channel=make_part("channel", point.channel, fading_block=point.fading_block),
         snr_db=point.snr_db,
-        modulation=point.modulation,
-        code_rate=point.code_rate,
+        coding=point.coding,
+        harq=point.harq,
+        damage=point.damage,
         loss=make_part("packet loss", point.packet_loss),
+    )
+    return tuple(
+        LayerLink(
+            replace(
+                setting,
+                modulation=layer.modulation,
+                # Without coding there is no rate, and 1 is what a point says.
+                code_rate=layer.code_rate if point.coding == "ldpc" else setting.code_rate,
+                transmissions=layer.transmissions,
+                power_db=layer.power_db,
+            ),
+            layer.erasure_rate,
+        )
+        for layer in point.layers
     )
 
 
@@ -52,21 +99,107 @@ def image_randomness(seed: int, image_sha256: str, repetition: int) -> ChannelRa
 
 def transmit(
     encoded: EncodedImage | None,
-    link: LinkSetting,
+    links: Sequence[LayerLink],
     randomness: ChannelRandomness,
     *,
     max_bytes: int,
     budget_uses: int,
     may_cut: bool,
 ) -> Transmission:
-    """Sends what fits of `encoded` (None: nothing did) within `budget_uses` channel uses."""
-    packets = packetise(encoded, max_bytes, budget_uses, link, may_cut=may_cut) if encoded else []
-    outcomes = send_packets([packet.to_bytes() for packet in packets], link, randomness)
-    arrived = [outcome.data for outcome in outcomes if outcome.data is not None]
+    """Sends what fits of `encoded` (None: nothing did) within `budget_uses` channel uses.
+
+    `links` by layer, the last one for all that follow; packet loss is that of the first.
+    """
+    planned = packetise(encoded, max_bytes, budget_uses, links, may_cut=may_cut) if encoded else []
+    links = at_unit_power(planned, links)
+    sent, outcomes = _send(planned, links, randomness, budget_uses, may_cut)
+    ledger = Ledger()
+    for packet, outcome in zip(sent, outcomes, strict=True):
+        ledger = ledger.plus(packet, cost_of(packet, links), outcome.transmissions)
+    whole: list[bytes] = []
+    damaged: list[bytes] = []
+    arrived = set()
+    for number in links[0].setting.loss.arrivals(0, len(sent), randomness).tolist():
+        packet, outcome = sent[number], outcomes[number]
+        if outcome.data is None:
+            continue
+        arrived.add(number)
+        if outcome.decoded:
+            whole.append(outcome.data)
+        else:
+            # Control information tells which packet it is; its own header may be wrong.
+            damaged.append(packet.header + outcome.data[HEADER_BYTES:])
     return Transmission(
-        ledger=ledger_of(packets, link),
-        layers_sent=len({packet.layer for packet in packets}),
-        packets_sent=len(packets),
-        packets_lost=len(packets) - len(arrived),
-        received=reassemble(arrived),
+        ledger=ledger,
+        layers_sent=len({packet.layer for packet in sent}),
+        packets_sent=len(sent),
+        packets_decoded=sum(outcome.decoded for outcome in outcomes),
+        packets_damaged=sum(not outcomes[number].decoded for number in arrived),
+        packets_lost=len(sent) - len(arrived),
+        transmissions=sum(outcome.transmissions for outcome in outcomes),
+        received=reassemble(whole, counts_of(planned), damaged),
+    )
+
+
+def _send(
+    planned: Sequence[Packet],
+    links: Sequence[LayerLink],
+    randomness: ChannelRandomness,
+    budget_uses: int,
+    may_cut: bool,
+) -> tuple[list[Packet], list[PacketOutcome]]:
+    """The packets that were sent, the last one perhaps shortened, and what became of each."""
+    sent: list[Packet] = []
+    outcomes: list[PacketOutcome] = []
+    left = budget_uses
+    reserved = 0 if may_cut else sum(cost_of(packet, links).channel_uses for packet in planned)
+    for number, whole in enumerate(planned):
+        link = link_of(whole.layer, links)
+        uses = cost_of(whole, links).channel_uses
+        reserved -= 0 if may_cut else uses
+        packet = whole if uses <= left else _cut(whole, left, link)
+        if packet is None:
+            break
+        uses = cost_of(packet, links).channel_uses
+        times = min(link.setting.transmissions, (left - reserved) // uses)
+        setting = replace(link.setting, transmissions=times)
+        outcome = send_packet(packet.to_bytes(), setting, randomness, number)
+        sent.append(packet)
+        outcomes.append(outcome)
+        left -= uses * outcome.transmissions
+        if packet is not whole:
+            break
+    return sent, outcomes
+
+
+def _cut(packet: Packet, uses: int, link: LayerLink) -> Packet | None:
+    """The packet with as much of its payload as fits into `uses`; None if nothing does.
+
+    Nor if its layer is protected against erasures: parities are made for what was planned.
+    """
+    if link.erasure_rate < 1.0:
+        return None
+    fits = largest_packet_bytes(uses, link.setting) - HEADER_BYTES
+    fits = min(fits, len(packet.payload) - 1)
+    # Rounding to whole symbols can make a byte less cost more.
+    while fits > 0 and packet_cost(HEADER_BYTES + fits, link.setting).channel_uses > uses:
+        fits -= 1
+    return replace(packet, payload=packet.payload[:fits], is_last=False) if fits > 0 else None
+
+
+def at_unit_power(packets: Sequence[Packet], links: Sequence[LayerLink]) -> tuple[LayerLink, ...]:
+    """The links with powers scaled to a mean of 1 over the channel uses of `packets`.
+
+    So `snr_db` keeps its meaning whichever layers are sent, and no protection gains by power that
+    others do not have. It holds for what is really sent if every packet is sent once.
+    """
+    if not packets or all(link.setting.power_db == 0.0 for link in links):
+        return tuple(links)
+    uses = [cost_of(packet, links).channel_uses for packet in packets]
+    powers = [10 ** (link_of(each.layer, links).setting.power_db / 10) for each in packets]
+    mean = sum(n * power for n, power in zip(uses, powers, strict=True)) / sum(uses)
+    excess_db = 10 * math.log10(mean)
+    return tuple(
+        replace(link, setting=replace(link.setting, power_db=link.setting.power_db - excess_db))
+        for link in links
     )

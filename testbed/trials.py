@@ -10,16 +10,18 @@ from __future__ import annotations
 import hashlib
 import itertools
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
-from typing import Any
+from functools import partial
+from typing import Any, Literal
 
-from testbed.link_parts import LinkPart
+from testbed.link_parts import LinkPart, mcs_scheme
+from testbed.protection import LayerSetting
 from testbed.scenario import Link, Scenario, canonical_json
 from testbed.scenario_values import MODULATION_BITS, as_fraction, rounded_db
 
-ID_VERSION = 2
+ID_VERSION = 3
 """Part of every id. Raised when a change of the simulation makes earlier results incomparable."""
 
 
@@ -31,9 +33,12 @@ class LinkPoint:
 
     snr_db       Es/N0 in dB per complex channel use, 9 decimals
     ebn0_db      Eb/N0 in dB per information bit, 9 decimals, always derived from `snr_db`
-    code_rate    information bits per coded bit
+    modulation, code_rate   the link's own, as given or by mcs; without coding the rate is 1
     cbr          complex channel uses per source value (3 H W), > 0; exact, so that budgets are
     channel, packet_loss   types and parameters (link_parts.py)
+    transmissions, erasure_rate   the link's own
+    protection   the policy's name
+    layers       what each layer is sent with, by layer; the last one serves all that follow
     """
 
     channel: LinkPart
@@ -44,6 +49,13 @@ class LinkPoint:
     cbr: Fraction
     packet_loss: LinkPart
     fading_block: str
+    coding: Literal["ldpc", "none"]
+    harq: Literal["incremental", "chase"]
+    transmissions: int
+    damage: Literal["drop", "deliver"]
+    erasure_rate: float
+    protection: str
+    layers: tuple[LayerSetting, ...]
 
     def canonical(self) -> dict[str, Any]:
         """What identifies the point, JSON-able. Eb/N0 is left out: it follows from the rest."""
@@ -55,6 +67,13 @@ class LinkPoint:
             "cbr": str(self.cbr),
             "packet_loss": self.packet_loss.identity,
             "fading_block": self.fading_block,
+            "coding": self.coding,
+            "harq": self.harq,
+            "transmissions": self.transmissions,
+            "damage": self.damage,
+            "erasure_rate": self.erasure_rate,
+            "protection": self.protection,
+            "layers": [asdict(layer) for layer in self.layers],
         }
 
 
@@ -92,8 +111,9 @@ def budget_channel_uses(cbr: Fraction | float | str, height: int, width: int) ->
 def expand_links(scenario: Scenario) -> list[LinkPoint]:
     """The link points of the scenario, each once, in the order of the YAML's sweeps and values.
 
-    Within a grid the SNR varies fastest, then in the order of the schema: fading_block,
-    packet_loss, cbr, code_rate, modulation and, slowest, channel.
+    Within a grid the SNR varies fastest, then in the order of the schema: protection,
+    erasure_rate, damage, transmissions, harq, fading_block, packet_loss, cbr, coding, mcs_table,
+    mcs, code_rate, modulation and, slowest, channel.
     """
     unique = dict.fromkeys(point for grid in scenario.link_grids() for point in _grid_points(grid))
     return list(unique)
@@ -139,33 +159,39 @@ def expand_trials(
     return list(trials.values())
 
 
-def _grid_points(grid: Link) -> list[LinkPoint]:
-    settings = itertools.product(
-        grid.channel,
-        grid.modulation,
-        grid.code_rate,
-        grid.cbr,
-        grid.packet_loss,
-        grid.fading_block,
-        grid.snr_db or grid.ebn0_db,
+def _grid_points(grid: Link) -> Iterator[LinkPoint]:
+    media = itertools.product(
+        grid.channel, grid.schemes(), grid.coding, grid.cbr, grid.packet_loss, grid.fading_block
     )
-    points = []
-    for channel, modulation, code_rate, cbr, packet_loss, fading_block, given_db in settings:
-        gain_db = bits_per_use_db(float(code_rate), modulation)
-        snr_db = given_db if grid.snr_db else rounded_db(given_db + gain_db)
-        points.append(
-            LinkPoint(
+    for channel, (modulation, rate, mcs_table), coding, cbr, packet_loss, fading_block in media:
+        code_rate = float(rate) if coding == "ldpc" else 1.0
+        gain_db = bits_per_use_db(code_rate, modulation)
+        for harq, transmissions, damage, erasure_rate, protection, given_db in itertools.product(
+            grid.harq, grid.transmissions, grid.damage, grid.erasure_rate, grid.protection,
+            grid.snr_db or grid.ebn0_db,
+        ):  # fmt: skip
+            snr_db = given_db if grid.snr_db else rounded_db(given_db + gain_db)
+            own = LayerSetting(modulation, code_rate, transmissions, float(erasure_rate))
+            layers = protection.settings(own, partial(mcs_scheme, mcs_table))
+            if coding == "none":
+                layers = tuple(replace(layer, code_rate=1.0) for layer in layers)
+            yield LinkPoint(
                 channel=channel,
                 snr_db=snr_db,
                 ebn0_db=rounded_db(snr_db - gain_db),
                 modulation=modulation,
-                code_rate=float(code_rate),
+                code_rate=code_rate,
                 cbr=cbr,
                 packet_loss=packet_loss,
                 fading_block=fading_block,
+                coding=coding,
+                harq=harq,
+                transmissions=transmissions,
+                damage=damage,
+                erasure_rate=float(erasure_rate),
+                protection=protection.name,
+                layers=layers,
             )
-        )
-    return points
 
 
 def _short_hash(data: dict[str, Any]) -> str:

@@ -9,18 +9,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from channels.channel import CHANNELS, Channel, register_channel
+from channels.catalogue import CHANNELS, PACKET_LOSSES
+from channels.channel import Channel, register_channel
 from channels.errors import ChannelError
 from channels.fading import Awgn, RayleighBlock
 from channels.link import (
+    MAX_PACKETS,
     LinkSetting,
     PacketOutcome,
     largest_packet_bytes,
     packet_cost,
+    send_packet,
     send_packets,
 )
 from channels.modulation import BITS_PER_SYMBOL
-from channels.packet_loss import PACKET_LOSSES, IidPacketLoss, PacketLoss, register_packet_loss
+from channels.ofdm import Ofdm
+from channels.packet_loss import IidPacketLoss, PacketLoss, register_packet_loss
 from channels.randomness import ChannelRandomness, derive_key
 
 RANDOMNESS = ChannelRandomness(derive_key("link tests"))
@@ -40,7 +44,7 @@ def test_without_noise_everything_arrives(
     packets = random_packets(1, 2, 10, 100, 477, 479, 1100)
     setting = LinkSetting(channel, 80.0, modulation, code_rate)
     outcomes = send_packets(packets, setting, RANDOMNESS)
-    assert outcomes == [PacketOutcome(packet, True, False) for packet in packets]
+    assert outcomes == [PacketOutcome(packet, True) for packet in packets]
 
 
 def test_in_noise_nothing_wrong_arrives() -> None:
@@ -55,9 +59,10 @@ def test_in_noise_nothing_wrong_arrives() -> None:
 @pytest.mark.parametrize("fading_block", ["packet", "image"])
 def test_a_packet_depends_on_its_number_only(fading_block: str) -> None:
     packets = random_packets(*range(20, 60))
-    setting = LinkSetting(RayleighBlock(fading_block), 9.0, loss=IidPacketLoss(0.3))
+    setting = LinkSetting(RayleighBlock(fading_block), 9.0, transmissions=2, damage="deliver")
     together = send_packets(packets, setting, RANDOMNESS)
-    assert len({outcome.lost for outcome in together}) == 2
+    if fading_block == "packet":
+        assert {outcome.transmissions for outcome in together} == {1, 2}
     for number in reversed(range(len(packets))):
         alone = send_packets([packets[number]], setting, RANDOMNESS, first_packet=number)
         assert alone == [together[number]]
@@ -73,17 +78,21 @@ def test_fading_blocks() -> None:
 
 @given(
     st.integers(1, 3000),
-    st.floats(0.2, 0.95),
+    st.floats(0.025, 0.95),
     st.sampled_from(list(BITS_PER_SYMBOL)),
+    st.sampled_from(["ldpc", "none"]),
+    st.sampled_from([Awgn(), Ofdm()]),
 )
 @settings(deadline=None)
-def test_cost_adds_up(payload_bytes: int, code_rate: float, modulation: str) -> None:
-    setting = LinkSetting(modulation=modulation, code_rate=code_rate)
+def test_cost_adds_up(
+    payload_bytes: int, code_rate: float, modulation: str, coding: str, channel: Channel
+) -> None:
+    setting = LinkSetting(channel, modulation=modulation, code_rate=code_rate, coding=coding)
     cost = packet_cost(payload_bytes, setting)
     assert cost.payload_bits == 8 * payload_bytes
     parts = cost.payload_bits + cost.crc_bits + cost.parity_bits + cost.padding_bits
     assert parts == cost.coded_bits == cost.symbols * setting.bits_per_symbol
-    assert cost.symbols == cost.channel_uses
+    assert channel.uses(cost.symbols) == cost.channel_uses >= cost.symbols
     fits = largest_packet_bytes(cost.channel_uses, setting)
     assert fits >= payload_bytes
     assert packet_cost(fits, setting).channel_uses <= cost.channel_uses
@@ -108,11 +117,93 @@ def test_packet_loss_is_a_share_that_only_grows_with_its_probability() -> None:
     np.testing.assert_array_equal(part, lost[0.3][100:150])
 
 
-def test_a_lost_packet_may_have_been_decoded() -> None:
-    outcomes = send_packets(
-        [b"lost"], LinkSetting(snr_db=30.0, loss=IidPacketLoss(1.0)), RANDOMNESS
+def test_a_packet_that_fails_is_sent_again_until_it_is_decoded() -> None:
+    packets = random_packets(*[60] * 60)
+    shares = []
+    for times in (1, 2, 4):
+        setting = LinkSetting(snr_db=4.5, transmissions=times)
+        outcomes = send_packets(packets, setting, RANDOMNESS)
+        assert all(1 <= outcome.transmissions <= times for outcome in outcomes)
+        assert all(outcome.decoded or outcome.transmissions == times for outcome in outcomes)
+        shares.append(sum(outcome.decoded for outcome in outcomes))
+        for packet, outcome in zip(packets, outcomes, strict=True):
+            assert outcome.data == (packet if outcome.decoded else None)
+    assert shares[0] < 10
+    assert shares[1:] == [60, 60]
+
+
+def test_two_receptions_of_the_same_bits_are_worth_3_db() -> None:
+    """Chase combining adds SNRs, with QPSK exactly: failing twice is failing once 3 dB higher."""
+    packets = random_packets(*[40] * 400)
+    high = LinkSetting(snr_db=1.3, modulation="qpsk")
+    low = LinkSetting(
+        snr_db=1.3 - 10 * np.log10(2), modulation="qpsk", transmissions=2, harq="chase"
     )
-    assert outcomes == [PacketOutcome(None, decoded=True, lost=True)]
+    failed = [
+        sum(not outcome.decoded for outcome in send_packets(packets, setting, RANDOMNESS))
+        for setting in (high, low)
+    ]
+    assert 60 < failed[0] < 340
+    # 99 % interval of the difference of two binomial counts.
+    share = sum(failed) / 800
+    assert abs(failed[0] - failed[1]) < 2.576 * np.sqrt(800 * share * (1 - share))
+
+
+def test_a_fade_of_the_whole_image_is_that_of_every_transmission() -> None:
+    """Sending again adds SNR to a fade that stays, and new chances to one of a packet's own."""
+    packets = random_packets(*[40] * 3)
+    decoded = {"packet": 0, "image": 0, "6 dB": 0}
+    for image in range(80):
+        randomness = ChannelRandomness(derive_key("image fades", image))
+        for block in ("packet", "image"):
+            again = LinkSetting(RayleighBlock(block), -3.0, "qpsk", transmissions=4, harq="chase")
+            outcomes = send_packets(packets, again, randomness)
+            decoded[block] += sum(outcome.decoded for outcome in outcomes)
+        once = LinkSetting(RayleighBlock("image"), -3.0 + 20 * np.log10(2), "qpsk")
+        outcomes = send_packets(packets, once, randomness)
+        decoded["6 dB"] += sum(outcome.decoded for outcome in outcomes)
+    # The same fades: only those near the threshold hang on the noise.
+    assert decoded["image"] == pytest.approx(decoded["6 dB"], abs=6)
+    assert 60 < decoded["image"] < decoded["packet"] - 15
+
+
+def test_damage_is_delivered_as_it_is_or_not_at_all() -> None:
+    packets = random_packets(*[60] * 40)
+    for coding in ("ldpc", "none"):
+        dropped = LinkSetting(snr_db=5.0, coding=coding)
+        delivered = LinkSetting(snr_db=5.0, coding=coding, damage="deliver")
+        for number, packet in enumerate(packets):
+            one = send_packet(packet, dropped, RANDOMNESS, number)
+            other = send_packet(packet, delivered, RANDOMNESS, number)
+            assert one.decoded == other.decoded
+            assert one.data == (packet if one.decoded else None)
+            assert other.data is not None
+            assert len(other.data) == len(packet)
+            assert (other.data == packet) == other.decoded
+
+
+def test_the_bit_error_estimate_is_the_bit_error_rate() -> None:
+    """Of uncoded bits; the demapper's LLRs are exact in white noise."""
+    packets = random_packets(*[500] * 10)
+    for snr_db in (4.0, 10.0):
+        setting = LinkSetting(snr_db=snr_db, coding="none", damage="deliver")
+        outcomes = send_packets(packets, setting, RANDOMNESS)
+        wrong = sum(
+            (int.from_bytes(a, "big") ^ int.from_bytes(b.data or b"", "big")).bit_count()
+            for a, b in zip(packets, outcomes, strict=True)
+        )
+        share = wrong / 40_000
+        estimate = float(np.mean([outcome.bit_error_estimate for outcome in outcomes]))
+        assert abs(estimate - share) < 2.576 * np.sqrt(share * (1 - share) / 40_000) + 2e-4
+
+
+def test_power_is_snr() -> None:
+    packets = random_packets(*[60] * 20)
+    strong = LinkSetting(snr_db=3.0, power_db=3.0)
+    assert strong.no == pytest.approx(LinkSetting(snr_db=6.0).no)
+    assert send_packets(packets, strong, RANDOMNESS) == send_packets(
+        packets, LinkSetting(snr_db=6.0), RANDOMNESS
+    )
 
 
 @pytest.fixture
@@ -142,6 +233,7 @@ def test_a_channel_and_a_loss_model_from_elsewhere() -> None:
             return symbols + noise, noise_power
 
     @register_packet_loss("first_packet")
+    @dataclass(frozen=True)
     class FirstPacket(PacketLoss):
         def losses(
             self, first_packet: int, count: int, randomness: ChannelRandomness
@@ -152,8 +244,8 @@ def test_a_channel_and_a_loss_model_from_elsewhere() -> None:
     packets = random_packets(50, 50, 50)
     setting = LinkSetting(EveryOtherSymbolIsWeak(), 15.0, loss=FirstPacket())
     outcomes = send_packets(packets, setting, RANDOMNESS)
-    assert [outcome.data for outcome in outcomes] == [None, packets[1], packets[2]]
-    assert [outcome.decoded for outcome in outcomes] == [True, True, True]
+    assert [outcome.data for outcome in outcomes] == packets
+    assert setting.loss.arrivals(0, 3, RANDOMNESS).tolist() == [1, 2]
 
 
 @pytest.mark.usefixtures("registries")
@@ -177,7 +269,16 @@ def test_every_channel_keeps_the_contract(name: str) -> None:
     ("setting", "message"),
     [
         (lambda: LinkSetting(modulation="8psk"), "found '8psk'"),
-        (lambda: LinkSetting(code_rate=0.1), r"code_rate: expected 0\.2 \.\. 0\.95, found 0\.1"),
+        (lambda: LinkSetting(code_rate=0.01), r"code_rate: expected 0\.025 \.\. 0\.95, found 0"),
+        (lambda: LinkSetting(transmissions=33), "transmissions: expected 1 .. 32, found 33"),
+        (lambda: LinkSetting(coding="none", transmissions=2), "expected 1 without coding"),
+        (lambda: LinkSetting(coding="polar"), "coding: expected one of ldpc, none, found 'polar'"),  # type: ignore
+        (lambda: LinkSetting(harq="stop"), "harq: expected one of chase, incremental"),  # type: ignore
+        (lambda: LinkSetting(damage="keep"), "damage: expected one of drop, deliver"),  # type: ignore
+        (
+            lambda: send_packet(b"a", LinkSetting(), RANDOMNESS, MAX_PACKETS),
+            "packet number: expected 0",
+        ),
         (lambda: LinkSetting(snr_db=float("nan")), "snr_db: expected .*, found nan"),
         (lambda: LinkSetting(max_iterations=0), "max_iterations: expected 1"),
         (lambda: packet_cost(0, LinkSetting()), "at least 1 byte, found 0"),
@@ -200,3 +301,6 @@ def test_ebn0() -> None:
     setting = LinkSetting(snr_db=10.0, modulation="16qam", code_rate=0.5)
     assert setting.ebn0_db == pytest.approx(6.9897, abs=1e-4)
     assert setting.no == pytest.approx(0.1)
+    # Without coding every bit is an information bit.
+    uncoded = LinkSetting(snr_db=10.0, modulation="16qam", coding="none")
+    assert uncoded.ebn0_db == pytest.approx(3.9794, abs=1e-4)

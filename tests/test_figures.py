@@ -8,21 +8,32 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from testbed.figures import EXACT_PSNR_DB, Picture, draw_figures, draw_strip, read_table
+from testbed.figures import (
+    EXACT_PSNR_DB,
+    Picture,
+    _panels,
+    draw_figures,
+    draw_strip,
+    read_table,
+)
 
 
-def table(snrs=(0, 5, 10), cbrs=(0.25,), codecs=("layered", "jpeg"), sizes=((32, 32),)):
+def table(
+    snrs=(0, 5, 10), cbrs=(0.25,), codecs=("layered", "jpeg"), sizes=((32, 32),), losses=(0.0,)
+):
     random = np.random.default_rng(0)
     rows = [
         {
             "codec": codec, "image": f"{h}x{w}-{image}", "height": h, "width": w,
             "repetition": repetition, "channel": "awgn", "snr_db": snr, "modulation": "16qam",
             "code_rate": 0.5, "cbr": cbr,
-            "loss_model": "iid", "packet_loss": 0.0, "fading_block": "packet",
+            "loss_model": "iid", "packet_loss": loss, "fading_block": "packet", "coding": "ldpc",
+            "harq": "incremental", "transmissions_allowed": 1, "damage": "drop",
+            "erasure_rate": 1.0, "protection": "equal",
             "psnr_db": 20 + snr + random.normal(), "ssim": 0.5 + snr / 30, "failed": snr < 3,
         }
         for codec in codecs for image in range(3) for repetition in range(2)
-        for snr in snrs for cbr in cbrs for h, w in sizes
+        for snr in snrs for cbr in cbrs for h, w in sizes for loss in losses
     ]  # fmt: skip
     return pd.DataFrame(rows)
 
@@ -41,6 +52,35 @@ def test_one_axis_gives_the_figures_of_that_axis(tmp_path: Path) -> None:
     bandwidth = drawn(table(snrs=(5,), cbrs=(0.1, 0.2)), tmp_path)
     assert len(bandwidth) == 4
     assert all("_vs_bandwidth_" in name for name in bandwidth)
+
+
+def test_loss_that_varies_gives_its_figures(tmp_path: Path) -> None:
+    # A loss model that does not state its mean has no place on the axis.
+    files = drawn(table(snrs=(5,), losses=(0.0, 0.1, 0.2, np.nan)), tmp_path)
+    assert {name.rsplit(".", 1)[0] for name in files} == {
+        "psnr_vs_loss_32x32", "ssim_vs_loss_32x32",
+    }  # fmt: skip
+
+
+def test_titles_name_what_is_not_the_default() -> None:
+    (plain,) = (title for title, _ in _panels(table(), "snr_db"))
+    assert plain == "AWGN, 16QAM rate 0.5, CBR 0.25"
+    frame = table().assign(
+        transmissions_allowed=4, harq="chase", damage="deliver", erasure_rate=0.8, coding="none",
+        protection="base_first", packet_loss=0.05, fading_block="image",
+    )  # fmt: skip
+    (title,) = (title for title, _ in _panels(frame, "snr_db"))
+    for word in (
+        "uncoded", "4 transmissions", "chase", "errors delivered", "erasure rate 0.8",
+        "protection base_first", "loss 5 %", "fade per image",
+    ):  # fmt: skip
+        assert word in title.replace("\n", " ")
+
+
+def test_a_setting_that_varies_is_named_at_its_default_too() -> None:
+    frame = pd.concat([table(), table().assign(transmissions_allowed=4)])
+    titles = [title.replace("\n", " ") for title, _ in _panels(frame, "snr_db")]
+    assert [title.rsplit(", ")[-1] for title in titles] == ["1 transmission", "4 transmissions"]
 
 
 def test_a_single_setting_gives_no_curve(tmp_path: Path) -> None:

@@ -62,7 +62,7 @@ def test_names_mappings_and_lists() -> None:
     assert labels_of("channel: [awgn, {type: leaky, leak: 0.5}]") == ["awgn", "leaky(leak=0.5)"]
     assert labels_of("channel: {type: leaky, taps: 3, leak: 1}") == ["leaky(leak=1, taps=3)"]
     assert labels_of("channel: {type: leaky, shape: square, warm: true}") == [
-        "leaky(shape=square, warm=True)"
+        "leaky(shape=square, warm=true)"
     ]
 
 

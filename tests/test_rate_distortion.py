@@ -15,6 +15,7 @@ from codec.semantic_codec import LAYER_NAMES, SemanticCodec
 from testbed import figure2
 from testbed.claims_markdown import as_markdown
 from testbed.conventional_rd import Heif, Jpeg, Jpeg2000, StillCodec, available_codecs
+from testbed.errors import OutputError
 from testbed.figure2 import as_table, draw_figure2, reproduce_figure2
 from testbed.figures import EXACT_PSNR_DB
 from testbed.images import DATA_VARIABLE, load_images
@@ -221,6 +222,19 @@ def test_command_writes_table_figures_and_claims(tmp_path: Path, capsys, monkeyp
     printed = capsys.readouterr().out
     assert "HEIF is left out" in printed
     assert "claims.md" in printed
+
+
+def test_conventional_curves_can_be_taken_from_an_earlier_run(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(figure2, "available_codecs", _only_jpeg)
+    reproduce_figure2("paper", "samples32", 4, tmp_path / "first")
+    earlier = tmp_path / "first" / "figure2.csv"
+    monkeypatch.setattr(figure2, "available_codecs", lambda: ([], []))
+    reproduce_figure2("paper", "samples32", 4, tmp_path / "second", earlier)
+    assert (tmp_path / "second" / "figure2.csv").read_bytes() == earlier.read_bytes()
+    with pytest.raises(OutputError, match=r"expected curves over 3 images, found \[4\]"):
+        reproduce_figure2("paper", "samples32", 3, tmp_path / "third", earlier)
+    with pytest.raises(OutputError, match=r"expected an earlier figure2\.csv"):
+        reproduce_figure2("paper", "samples32", 3, tmp_path / "third", tmp_path / "none.csv")
 
 
 def test_figure_and_claims_do_without_ssim_on_tiny_pictures() -> None:

@@ -9,13 +9,18 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
+from channels.catalogue import CHANNELS, PACKET_LOSSES
+from codec.base import DecodedImage, ReceivedLayer
+from testbed.check_command import check_scenario
+from testbed.figures import draw_figures, read_table
 from testbed.journal import JOURNAL, Journal
 from testbed.runner import WORK_PIXELS, Plan, plan, run_trials, works
 from testbed.scenario_loading import load_scenario
-from testbed.simulation import COLUMNS, rows_of
+from testbed.simulation import COLUMNS, _decode_damaged, rows_of
 
 SCENARIO = """
 name: small
@@ -27,6 +32,13 @@ codecs:
   - {type: jpeg}
 link: {channel: [awgn, rayleigh_block], snr_db: [4, 7, 14], modulation: 16qam, cbr: 1/3}
 """
+
+
+LEDGER = [
+    "payload_bits", "header_bits", "crc_bits", "parity_bits", "padding_bits", "erasure_bits",
+    "retransmission_bits",
+]  # fmt: skip
+FILES = sorted((Path(__file__).parent.parent / "scenarios").rglob("*.yaml"))
 
 
 def run(planned: Plan, folder: Path, **options: int) -> Path:
@@ -114,8 +126,11 @@ def test_rows_are_complete_and_account_for_every_use(planned, reference) -> None
     assert tuple(table.columns) == COLUMNS
     assert len(table) == len(planned.trials) == 5 * 2 * 2 * 2 * 3
     assert table["trial_id"].is_unique
-    ledger = ["payload_bits", "header_bits", "crc_bits", "parity_bits", "padding_bits"]
-    assert (table[ledger].sum(axis=1) == 4 * table["channel_uses"]).all()
+    assert (table[LEDGER].sum(axis=1) == table["coded_bits"]).all()
+    assert (table["coded_bits"] == 4 * table["symbols"]).all()
+    assert (table["symbols"] == table["channel_uses"]).all()
+    assert (table[["erasure_bits", "retransmission_bits", "packets_damaged"]] == 0).all(axis=None)
+    assert (table["transmissions"] == table["packets_sent"]).all()
     assert (table["channel_uses"] <= table["budget"]).all()
     assert (table["budget"] == 1024).all()
     assert (table.loc[table["failed"], "layers_decoded"] == 0).all()
@@ -151,3 +166,77 @@ def test_images_of_several_sizes_run_together(tmp_path: Path) -> None:
     assert list(table["width"]) == [20, 8, 20]
     # SSIM's window does not fit into 8x8: not defined, and not zero.
     assert table["ssim"].isna().tolist() == [False, True, False]
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_every_scenario_file_passes_its_check(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    check_scenario(file, ["images={source: samples32, limit: 1}", "figures={}"])
+    assert ": ok; " in capsys.readouterr().out
+
+
+def test_every_channel_and_loss_model_is_in_a_scenario_file() -> None:
+    grids = [grid for file in FILES for grid in load_scenario(file).link_grids()]
+    assert {part.type for grid in grids for part in grid.channel} == set(CHANNELS)
+    losses = {part.type for grid in grids for part in grid.packet_loss}
+    assert losses == set(PACKET_LOSSES)
+
+
+@pytest.mark.parametrize("name", ["harq", "protection", "bit_errors", "trace", "tdl"])
+def test_scenario_files_run(name: str, tmp_path: Path) -> None:
+    (file,) = (file for file in FILES if file.stem == name)
+    one = ["images={source: samples32, limit: 1}", "repetitions=1"]
+    planned = plan(load_scenario(file, one))
+    path = run(planned, tmp_path)
+    table = read_table(path)
+    assert (table[LEDGER].sum(axis=1) == table["coded_bits"]).all()
+    assert (table["channel_uses"] <= table["budget"]).all()
+    assert not table["failed"].all()
+    if name == "harq":
+        again = table[table["transmissions_allowed"] == 4]
+        assert (again["retransmission_bits"] > 0).any()
+        assert (table["transmissions"] >= table["packets_sent"]).all()
+    if name == "protection":
+        assert set(table["protection"]) == {"equal", "base_first", "power", "erasures"}
+        assert (table.loc[table["protection"] == "erasures", "erasure_bits"] > 0).all()
+    if name == "bit_errors":
+        damaged = table[table["packets_damaged"] > 0]
+        assert set(damaged["damage"]) == {"deliver"}
+        assert (damaged["packets_lost"] == 0).all()
+        assert set(table["code_rate"]) == {1.0}
+        files, skipped = draw_figures(table, tmp_path)
+        assert files
+        assert skipped == 0
+    if name == "tdl":
+        assert (table["symbols"] * 5 < 4 * table["channel_uses"] + 50).all()
+    if name == "trace":
+        assert table["packet_loss"].nunique() == 1
+        assert 0 < table["packet_loss"][0] < 1
+
+
+def test_a_codec_that_stumbles_over_damage_loses_that_picture_only() -> None:
+    class Stumbling:
+        def decode_batch(self, received):
+            if any(layers[0].data == b"bad" for layers in received):
+                raise IndexError("such bytes")
+            return [DecodedImage(np.zeros((1, 1, 3), np.uint8), 1) for _ in received]
+
+    part = [(ReceivedLayer(data, True),) for data in (b"good", b"bad", b"fine")]
+    decoded = _decode_damaged(Stumbling(), part)  # type: ignore[arg-type]
+    assert [each.layers_decoded for each in decoded] == [1, 0, 1]
+    assert decoded[1].image is None
+
+
+def test_what_a_loss_model_does_not_state_is_not_a_number(tmp_path: Path) -> None:
+    file = tmp_path / "jitter.yaml"
+    file.write_text(
+        "images: {source: samples32, limit: 1}\ncodecs: {type: jpeg}\n"
+        "link: {snr_db: [8, 12], packet_loss: [jitter, 0.5]}\n"
+    )
+    path = run(plan(load_scenario(file)), tmp_path / "out")
+    table = read_table(path)
+    assert table["packet_loss"].isna().tolist() == [True, True, False, False]
+    assert draw_figures(table, tmp_path)[0]
+    # The journal gives the same row back.
+    assert run(plan(load_scenario(file)), tmp_path / "out").read_text() == path.read_text()

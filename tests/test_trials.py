@@ -139,14 +139,17 @@ def test_a_trial_id_is_pinned() -> None:
     written_out = (
         '{"codec":{"correction":"interval","layers":null,"name":"semantic",'
         '"profile":"paper","type":"semantic"},'
-        '"codec_fingerprint":"weights-1","id_version":2,'
+        '"codec_fingerprint":"weights-1","id_version":3,'
         f'"image":{{"name":"a.png","sha256":"{"aa" * 32}"}},'
-        '"link":{"cbr":"1/3","channel":"awgn","code_rate":0.5,"fading_block":"packet",'
-        '"modulation":"16qam","packet_loss":"iid","snr_db":10.0},'
+        '"link":{"cbr":"1/3","channel":"awgn","code_rate":0.5,"coding":"ldpc","damage":"drop",'
+        '"erasure_rate":1.0,"fading_block":"packet","harq":"incremental","layers":'
+        '[{"code_rate":0.5,"erasure_rate":1.0,"modulation":"16qam","power_db":0.0,'
+        '"transmissions":1}],"modulation":"16qam","packet_loss":"iid","protection":"equal",'
+        '"snr_db":10.0,"transmissions":1},'
         '"packets":{"max_bytes":256},"repetition":0,"seed":1}'
     )
     assert trials[0].trial_id == hashlib.sha256(written_out.encode()).hexdigest()[:16]
-    assert trials[0].trial_id == "b5f06096286092d9"
+    assert trials[0].trial_id == "e9687be90532a913"
 
 
 BASE = "link: {snr_db: [0, 5]}\nrepetitions: 2\n"

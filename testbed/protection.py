@@ -1,0 +1,136 @@
+"""Unequal protection: what each layer of a codec gets of a link.
+
+    protection: equal                         every layer is sent as the link says
+    protection:                               values of the link, replaced layer by layer
+      policy: table
+      name: base_first
+      layers:
+        - {mcs: 2, transmissions: 4}          the first layer
+        - {modulation: 16qam, code_rate: 1/2, erasure_rate: 4/5}
+        - {}                                  the third and all that follow: as the link says
+
+`power_db` shifts power among layers: it is scaled so that the mean over the channel uses of an
+image is that of the link, whatever the table says, and therefore needs packets that are sent once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from testbed.scenario_values import (
+    CodeRate,
+    Decibel,
+    ErasureRate,
+    McsIndex,
+    Modulation,
+    Name,
+    OneOrMany,
+    Section,
+    Transmissions,
+    choice,
+    wrong,
+)
+
+MOST_LAYERS = 16
+POLICIES = ("equal", "table")
+
+Scheme = Callable[[int], tuple[str, Fraction]]
+"""From the index of a modulation and coding scheme to its modulation and code rate."""
+
+
+@dataclass(frozen=True, slots=True)
+class LayerSetting:
+    """What one layer is sent with; see the keys of `link`. Rates 1: none is applied."""
+
+    modulation: str
+    code_rate: float
+    transmissions: int
+    erasure_rate: float
+    power_db: float = 0.0
+
+
+class LayerProtection(Section):
+    """Values that replace those of the link for one layer."""
+
+    modulation: Modulation | None = Field(default=None, description="constellation")
+    code_rate: CodeRate | None = Field(
+        default=None, description="information bits per coded bit, 1/40 to 0.95"
+    )
+    mcs: McsIndex | None = Field(
+        default=None, description="index in mcs_table, instead of modulation and code_rate"
+    )
+    transmissions: Transmissions | None = Field(
+        default=None, description="how often a packet is sent at most, 1 to 32"
+    )
+    erasure_rate: ErasureRate | None = Field(
+        default=None, description="data packets per packet of a layer, 1/256 to 1"
+    )
+    power_db: Decibel = Field(default=0.0, description="power in dB, relative to other layers")
+
+    @model_validator(mode="after")
+    def _one_kind_of_scheme(self) -> LayerProtection:
+        if self.mcs is not None and (self.modulation or self.code_rate):
+            raise wrong("expected mcs or modulation and code_rate, found both: keep one", ("mcs",))
+        return self
+
+    def applied_to(self, link: LayerSetting, scheme: Scheme) -> LayerSetting:
+        """The link's values with these in their place."""
+        modulation, code_rate = self.modulation or link.modulation, link.code_rate
+        if self.code_rate is not None:
+            code_rate = float(self.code_rate)
+        if self.mcs is not None:
+            modulation, rate = scheme(self.mcs)
+            code_rate = float(rate)
+        return LayerSetting(
+            modulation,
+            code_rate,
+            self.transmissions or link.transmissions,
+            link.erasure_rate if self.erasure_rate is None else float(self.erasure_rate),
+            self.power_db,
+        )
+
+
+class Protection(Section):
+    """A policy, by its name or with its parameters."""
+
+    policy: Annotated[Literal["equal", "table"], BeforeValidator(choice(POLICIES))] = Field(
+        default="equal", description="equal, or a table by layer"
+    )
+    name: Name = Field(default="", description="its name in results; its policy unless given")
+    layers: OneOrMany[LayerProtection] | None = Field(
+        default=None, description="of a table: for each layer, the last serves all that follow"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _policy_alone(cls, value: object) -> object:
+        if isinstance(value, str):
+            value = {"policy": value}
+        if isinstance(value, dict) and "policy" in value and "name" not in value:
+            return {**value, "name": value["policy"]}
+        return value
+
+    @model_validator(mode="after")
+    def _layers_of_a_table(self) -> Protection:
+        if self.policy == "table" and not self.layers:
+            raise wrong("expected the key 'layers' of a table, found none")
+        if self.policy == "equal" and self.layers:
+            raise wrong("expected no layers of the policy equal: write policy: table", ("layers",))
+        if len(self.layers or ()) > MOST_LAYERS:
+            raise wrong(
+                f"expected at most {MOST_LAYERS} layers, found {len(self.layers or ())}",
+                ("layers",),
+            )
+        return self
+
+    def settings(self, link: LayerSetting, scheme: Scheme) -> tuple[LayerSetting, ...]:
+        """By layer; the last serves all that follow. KeyError as `scheme` raises it."""
+        return tuple(layer.applied_to(link, scheme) for layer in self.layers or ()) or (link,)
+
+
+EQUAL = Protection(policy="equal", name="equal")
