@@ -1,0 +1,436 @@
+"""The link's second tier of fidelity: the fate of a packet out of tables, no bit is sent.
+
+    channel -> noise power of each symbol -> effective SNR -> block error rate -> one uniform draw
+               noise_powers                  mutual_information.py  block_errors.py
+
+It stands for `channels.link.send_packet` where only the fate of whole packets matters, and takes
+the same fades from the same randomness. What it approximates:
+
+  - the fate itself is drawn: packet by packet it is another one than that of the bit-exact link;
+  - symbols of different noise powers count by their mean mutual information (MIESM), which is exact
+    for those of one power only;
+  - noise that is left after equalisation counts as Gaussian and independent;
+  - sizes between those of the tables are interpolated;
+  - retransmissions: a table of its own for each number of them, right for receptions of equal SNR.
+    Of unequal SNR, for "chase" the mean SNR of a symbol's receptions counts, for "incremental" the
+    mean information of all received symbols, as if all were worth the same: too good where the
+    first reception, which holds the information bits themselves, is the worst.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from math import log10
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import norm
+
+from channels.binary_channels import BinaryErasureChannel, BinarySymmetricChannel
+from channels.block_errors import DEFAULT_WORDS, BlockErrorCurve, error_curve
+from channels.channel import Channel, check_range
+from channels.diversity import COMBININGS
+from channels.errors import ChannelError
+from channels.fading import Awgn, FlatFading, RayleighBlock
+from channels.harq import redundancy_version
+from channels.impairments import Impaired
+from channels.link import MAX_PACKETS, LinkSetting, PacketOutcome, send_packet
+from channels.mutual_information import effective_snr_db, effective_snrs_db
+from channels.ofdm import Ofdm
+from channels.randomness import ChannelRandomness, derive_key
+from channels.transport_sizes import transport_sizes
+
+Noise = NDArray[np.float64]
+
+#: Packets whose uniform variates are drawn together: a generator costs more than all else here.
+_DRAWN_TOGETHER = 32
+
+
+def noise_powers(
+    channel: Channel, symbols: int, no: float, randomness: ChannelRandomness, packet: int
+) -> Noise:
+    """The noise powers that `channel.transmit` would report, without sending anything if possible.
+
+    Args:
+        channel: any channel whose reported noise is all that goes wrong with a symbol.
+        symbols: how many, at least 1.
+        no: noise power per complex channel use.
+        randomness: the image's draws.
+        packet: the packet's number.
+
+    Returns:
+        float64[symbols], each > 0.
+
+    Raises:
+        ChannelError: the channel does more to symbols than its noise powers tell.
+    """
+    check_channel(channel)
+    noise = _noise(channel, symbols, no, randomness, packet)
+    return np.full(symbols, noise) if isinstance(noise, float) else noise
+
+
+def _noise(
+    channel: Channel, symbols: int, no: float, randomness: ChannelRandomness, packet: int
+) -> Noise | float:
+    """`noise_powers`, or one number for all symbols, which is much faster."""
+    # By the method, not by the class: a subclass may send in another way.
+    shortcut = _SHORTCUTS.get(type(channel).transmit)
+    if shortcut is not None:
+        return shortcut(channel, symbols, no, randomness, packet)
+    return channel.transmit(np.ones(symbols, np.complex128), no, randomness, packet)[1]
+
+
+def check_channel(channel: Channel) -> None:
+    """Raises ChannelError for a channel that does more to symbols than its noise powers tell."""
+    unaware = isinstance(channel, Impaired) and (channel.cfo != 0 or channel.phase_noise_deg > 0)
+    binary = isinstance(channel, BinarySymmetricChannel | BinaryErasureChannel)
+    # Its noise powers are means over all fades, off by up to 2 dB in a single one.
+    least_squares = isinstance(channel, Ofdm) and channel.estimation == "ls"
+    if unaware or binary or least_squares:
+        raise ChannelError(
+            "block error tables: expected a channel whose noise powers tell all that it does to "
+            f"symbols, found {channel}"
+        )
+
+
+def _awgn(
+    channel: Awgn,  # noqa: ARG001
+    symbols: int,  # noqa: ARG001
+    no: float,
+    randomness: ChannelRandomness,  # noqa: ARG001
+    packet: int,  # noqa: ARG001
+) -> float:
+    return float(no)
+
+
+def _rayleigh_block(
+    channel: RayleighBlock,
+    symbols: int,  # noqa: ARG001
+    no: float,
+    randomness: ChannelRandomness,
+    packet: int,
+) -> float:
+    return no / abs(channel.gain(randomness, packet)) ** 2
+
+
+def _flat_fading(
+    channel: FlatFading, symbols: int, no: float, randomness: ChannelRandomness, packet: int
+) -> Noise | float:
+    combining = COMBININGS[channel.antennas]
+    each = combining.symbols_per_gain
+    gains = channel.gains(
+        randomness,
+        packet,
+        receive=combining.receive_antennas,
+        transmit=combining.transmit_antennas,
+        count=-(-symbols // each),
+        uses_each=each,
+    )
+    # Maximal-ratio combining, and Alamouti's code with half the power at each antenna.
+    power = np.sum(gains.real**2 + gains.imag**2, axis=(0, 1)) / combining.transmit_antennas
+    if len(power) == 1:
+        return no / float(power[0])
+    return np.repeat(no / power, each)[:symbols]
+
+
+def _ofdm(
+    channel: Ofdm, symbols: int, no: float, randomness: ChannelRandomness, packet: int
+) -> Noise:
+    if channel.estimation != "perfect":
+        # The estimate depends on the pilots' noise: send.
+        return channel.transmit(np.ones(symbols, np.complex128), no, randomness, packet)[1]
+    slots = -(-symbols // channel.data_elements)
+    response = channel.response(randomness, packet, slots)
+    data = _data_symbols(channel.slot_symbols, channel.pilot_symbols)
+    gain = response[:, data].reshape(-1)[:symbols]
+    return np.asarray(no / (gain.real**2 + gain.imag**2))
+
+
+@lru_cache(maxsize=64)
+def _data_symbols(slot_symbols: int, pilot_symbols: tuple[int, ...]) -> NDArray[np.intp]:
+    return np.setdiff1d(np.arange(slot_symbols), pilot_symbols)
+
+
+_SHORTCUTS: dict[Any, Callable[[Any, int, float, ChannelRandomness, int], Noise | float]] = {
+    Awgn.transmit: _awgn,
+    RayleighBlock.transmit: _rayleigh_block,
+    FlatFading.transmit: _flat_fading,
+    Ofdm.transmit: _ofdm,
+}
+
+
+def check_setting(setting: LinkSetting) -> None:
+    """Raises ChannelError for a link that tables cannot stand for.
+
+    Packets without coding, damaged packets that are delivered, and channels that do more than
+    their noise powers tell (impairments, binary channels, OFDM with least-squares estimates) are
+    those of the bit-exact link only.
+    """
+    if setting.coding != "ldpc":
+        raise ChannelError(f"block error tables: expected coding ldpc, found {setting.coding!r}")
+    if setting.damage != "drop":
+        raise ChannelError(f"block error tables: expected damage drop, found {setting.damage!r}")
+    check_channel(setting.channel)
+
+
+class _PacketPlan:
+    """What does not change from packet to packet of one size over one link."""
+
+    def __init__(self, setting: LinkSetting, payload_bytes: int, words: int) -> None:
+        check_setting(setting)
+        self._setting = setting
+        self._payload_bits = 8 * payload_bytes
+        self._words = words
+        sizes = transport_sizes(self._payload_bits, setting.code_rate, setting.bits_per_symbol)
+        self.symbols = sizes.channel_uses
+        self.no = setting.no
+        self._code_blocks = sizes.code_blocks
+        self._curves: dict[int, BlockErrorCurve] = {}
+
+    def curve(self, transmissions: int) -> BlockErrorCurve:
+        """The error rate of a code block received so often."""
+        found = self._curves.get(transmissions)
+        if found is None:
+            setting = self._setting
+            found = self._curves[transmissions] = error_curve(
+                setting.modulation,
+                setting.code_rate,
+                self._payload_bits,
+                self._words,
+                versions=tuple(redundancy_version(setting.harq, t) for t in range(transmissions)),
+                max_iterations=setting.max_iterations,
+            )
+        return found
+
+    def error_rate(self, received: list[Noise | float]) -> float:
+        """Error rate of the packet after receptions with these noise powers."""
+        curve = self.curve(len(received))
+        noise = received[0] if len(received) == 1 else self._combined(received)
+        if isinstance(noise, float):
+            right = 1.0 - curve.error_rate(-10.0 * log10(noise))
+            return 1.0 - right**self._code_blocks
+        right = 1.0
+        for snr_db in effective_snrs_db(
+            noise, self._setting.modulation, self._code_blocks
+        ).tolist():
+            right *= 1.0 - curve.error_rate(snr_db)
+        return 1.0 - right
+
+    def _combined(self, received: list[Noise | float]) -> Noise | float:
+        if self._setting.harq == "chase":
+            # SNRs add up; the table is that of as many receptions at their mean.
+            mean_snr = sum(1.0 / part for part in received) / len(received)
+            return 1.0 / mean_snr
+        if all(isinstance(part, float) for part in received):
+            snr_db = effective_snr_db(np.array(received), self._setting.modulation)
+            return float(10.0 ** (-snr_db / 10.0))
+        # What belongs to one code block stands side by side.
+        rows = [np.reshape(part, (self._code_blocks, -1)) for part in received]
+        return np.concatenate(rows, axis=1).reshape(-1)
+
+
+@lru_cache(maxsize=4096)
+def _plan(setting: LinkSetting, payload_bytes: int, words: int) -> _PacketPlan:
+    return _PacketPlan(setting, payload_bytes, words)
+
+
+@lru_cache(maxsize=256)
+def _uniforms(randomness: ChannelRandomness, block: int) -> list[float]:
+    """Of the packets from block * _DRAWN_TOGETHER on."""
+    drawn: list[float] = (
+        randomness.generator("table block error", block).random(_DRAWN_TOGETHER).tolist()
+    )
+    return drawn
+
+
+def prepare_tables(
+    setting: LinkSetting, payload_bytes: Iterable[int], words: int = DEFAULT_WORDS
+) -> None:
+    """Make all tables that packets of these sizes can need, before workers start on them.
+
+    Raises:
+        ChannelError: as `send_packet_by_table`.
+    """
+    for size in payload_bytes:
+        for transmissions in range(1, setting.transmissions + 1):
+            _plan(setting, size, words).curve(transmissions)
+
+
+def packet_error_rate(
+    payload_bytes: int,
+    setting: LinkSetting,
+    randomness: ChannelRandomness,
+    number: int,
+    words: int = DEFAULT_WORDS,
+) -> float:
+    """Probability that a packet fails for good, given the fades that it meets.
+
+    Args:
+        payload_bytes: at least 1.
+        setting: the link; see `check_setting`.
+        randomness: the image's draws.
+        number: of the packet within the image, 0 .. MAX_PACKETS - 1.
+        words: code blocks per point of the tables, see `channels.block_errors.TableKey`.
+
+    Raises:
+        ChannelError: as `send_packet_by_table`.
+    """
+    check_range("packet number", number, 0, MAX_PACKETS - 1)
+    if payload_bytes < 1:
+        raise ChannelError(f"packet {number}: expected at least 1 byte, found {payload_bytes}")
+    return _fate(payload_bytes, setting, randomness, number, words, 0.0)[0]
+
+
+def send_packet_by_table(
+    packet: bytes,
+    setting: LinkSetting,
+    randomness: ChannelRandomness,
+    number: int,
+    words: int = DEFAULT_WORDS,
+) -> PacketOutcome:
+    """Send one packet over the link, by tables; `channels.link.send_packet` does it by bits.
+
+    A packet has one uniform variate u, and fails up to transmission t if u is below the error rate
+    after t receptions: more SNR or more transmissions never make it fail.
+
+    Args:
+        packet: at least 1 byte.
+        setting: the link; see `check_setting`. Tables that are missing are made, which takes
+            seconds: see `prepare_tables`.
+        randomness: the image's draws; transmissions are numbered as in `send_packet`.
+        number: of the packet within the image, 0 .. MAX_PACKETS - 1. What happens to it depends on
+            its number, its size and the randomness only.
+        words: code blocks per point of the tables, see `channels.block_errors.TableKey`.
+
+    Returns:
+        Its outcome; `bit_error_estimate` is 0, as in `send_packet` without damaged packets.
+
+    Raises:
+        ChannelError: an empty packet, a number outside its range, or a link for which there are no
+            tables.
+    """
+    if not packet:
+        raise ChannelError(f"packet {number}: expected at least 1 byte, found none")
+    check_range("packet number", number, 0, MAX_PACKETS - 1)
+    block, place = divmod(number, _DRAWN_TOGETHER)
+    uniform = _uniforms(randomness, block)[place]
+    error_rate, sent = _fate(len(packet), setting, randomness, number, words, uniform)
+    decoded = uniform >= error_rate
+    return PacketOutcome(packet if decoded else None, decoded, sent)
+
+
+def _fate(
+    payload_bytes: int,
+    setting: LinkSetting,
+    randomness: ChannelRandomness,
+    number: int,
+    words: int,
+    uniform: float,
+) -> tuple[float, int]:
+    """Error rate after the last transmission, and their number: up to the first with
+    uniform >= error rate, or to the last that is allowed.
+    """
+    plan = _plan(setting, payload_bytes, words)
+    received: list[Noise | float] = []
+    error_rate = 1.0
+    for transmission in range(setting.transmissions):
+        number_sent = number + transmission * MAX_PACKETS
+        received.append(_noise(setting.channel, plan.symbols, plan.no, randomness, number_sent))
+        error_rate = min(error_rate, plan.error_rate(received))
+        if uniform >= error_rate:
+            break
+    return error_rate, len(received)
+
+
+@dataclass(frozen=True)
+class MeasuredRate:
+    """A block error rate and its 95 % interval.
+
+    Attributes:
+        errors: packets that failed for good.
+        packets: packets sent.
+    """
+
+    errors: int
+    packets: int
+
+    @property
+    def rate(self) -> float:
+        """errors / packets."""
+        return self.errors / self.packets
+
+    def interval(self, confidence: float = 0.95) -> tuple[float, float]:
+        """Wilson's interval for the true rate, within 0 .. 1.
+
+        E. B. Wilson, "Probable inference, the law of succession, and statistical inference",
+        J. Am. Stat. Assoc. 22, 1927.
+        """
+        z = float(norm.ppf(0.5 + confidence / 2.0))
+        n, p = self.packets, self.rate
+        centre = (p + z * z / (2 * n)) / (1 + z * z / n)
+        half = z / (1 + z * z / n) * float(np.sqrt(p * (1 - p) / n + z * z / (4 * n * n)))
+        # Both ends are exact there, but for rounding.
+        low = 0.0 if self.errors == 0 else max(0.0, centre - half)
+        high = 1.0 if self.errors == n else min(1.0, centre + half)
+        return low, high
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Both tiers over the same fades.
+
+    Attributes:
+        exact: of the bit-exact link.
+        table: drawn from tables.
+        expected: mean over the packets of the tables' error rates: `table` without its draws.
+        exact_transmissions: mean number of transmissions per packet.
+        table_transmissions: the same by tables.
+    """
+
+    exact: MeasuredRate
+    table: MeasuredRate
+    expected: float
+    exact_transmissions: float
+    table_transmissions: float
+
+
+def compare(
+    setting: LinkSetting,
+    packet_bytes: int,
+    packets: int,
+    seed: int,
+    words: int = DEFAULT_WORDS,
+) -> Comparison:
+    """Send random packets by bits and by tables, each with randomness of its own.
+
+    Args:
+        setting: the link; see `check_setting`.
+        packet_bytes: size of each packet, at least 1.
+        packets: how many, at least 1.
+        seed: of payloads and channel.
+        words: see `send_packet_by_table`.
+
+    Raises:
+        ChannelError: as `send_packet_by_table`, or no packets.
+    """
+    check_range("packets", packets, 1, 1 << 40)
+    exact_errors = table_errors = exact_sent = table_sent = 0
+    expected = 0.0
+    for index in range(packets):
+        randomness = ChannelRandomness(derive_key("tier comparison", seed, index))
+        packet = randomness.generator("payload", 0).bytes(packet_bytes)
+        exact = send_packet(packet, setting, randomness, 0)
+        table = send_packet_by_table(packet, setting, randomness, 0, words)
+        exact_errors += not exact.decoded
+        table_errors += not table.decoded
+        exact_sent += exact.transmissions
+        table_sent += table.transmissions
+        expected += packet_error_rate(packet_bytes, setting, randomness, 0, words)
+    return Comparison(
+        MeasuredRate(exact_errors, packets),
+        MeasuredRate(table_errors, packets),
+        expected / packets,
+        exact_sent / packets,
+        table_sent / packets,
+    )
