@@ -20,7 +20,7 @@ from testbed.claims import (
     nothing_to_compare,
 )
 from testbed.errors import OutputError
-from testbed.figures import EXACT_PSNR_DB
+from testbed.metrics import EXACT_PSNR_DB
 from testbed.rate_curve import Curve, gain
 from testbed.rate_distortion import ACCOUNTING_WORDS, ACCOUNTINGS, CODEC_WORDS, OURS
 

@@ -26,8 +26,9 @@ from testbed.claims import MOST_BPP
 from testbed.claims_markdown import write_claims
 from testbed.conventional_rd import StillCodec, available_codecs
 from testbed.errors import OutputError
-from testbed.figures import COLOURS, EXACT_PSNR_DB, LINES, MARKERS, METRICS, STYLE, save
+from testbed.figures import COLOURS, LINES, MARKERS, METRICS, STYLE, save
 from testbed.images import load_same_size
+from testbed.metrics import EXACT_PSNR_DB
 from testbed.rate_distortion import (
     ACCOUNTING_WORDS,
     ACCOUNTINGS,

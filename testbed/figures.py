@@ -20,6 +20,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from testbed.errors import OutputError
+from testbed.metrics import EXACT_PSNR_DB
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -28,9 +29,6 @@ STYLE = Path(__file__).with_name("paper.mplstyle")
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 LINES = ("-", "--", "-.", ":")
-
-EXACT_PSNR_DB = 60.0
-"""What an exactly reconstructed picture counts as in a mean; its own PSNR is infinite."""
 
 BOOTSTRAP_DRAWS = 1000
 FEWEST_IMAGES = 5

@@ -20,6 +20,10 @@ _SSIM_C1 = (0.01 * PEAK) ** 2
 _SSIM_C2 = (0.03 * PEAK) ** 2
 
 
+EXACT_PSNR_DB = 60.0
+"""What an exactly reconstructed picture counts as in a mean; its own PSNR is infinite."""
+
+
 def failed_picture(height: int, width: int) -> NDArray[np.uint8]:
     """What stands for a picture of which nothing could be decoded: grey 128 everywhere.
 

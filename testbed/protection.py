@@ -8,6 +8,13 @@
         - {mcs: 2, transmissions: 4}          the first layer
         - {modulation: 16qam, code_rate: 1/2, erasure_rate: 4/5}
         - {}                                  the third and all that follow: as the link says
+    protection: {policy: optimised, mcs: [0, 4, 8, 12, 17, 22]}
+
+The last kind chooses among modulation and coding schemes, picture by picture (planning.py):
+
+    best_equal   one scheme for all layers, the best on average over fades
+    optimised    a scheme for each layer, the best on average over fades
+    oracle       the same, knowing the fades that the picture will meet
 
 `power_db` shifts power among layers: it is scaled so that the mean over the channel uses of an
 image is that of the link, whatever the table says, and therefore needs packets that are sent once.
@@ -18,7 +25,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -37,7 +44,12 @@ from testbed.scenario_values import (
 )
 
 MOST_LAYERS = 16
-POLICIES = ("equal", "table")
+Policy = Literal["equal", "table", "best_equal", "optimised", "oracle"]
+POLICIES: tuple[Policy, ...] = get_args(Policy)
+PLANNED = ("best_equal", "optimised", "oracle")
+"""Policies that choose for each picture."""
+DEFAULT_MCS = (0, 2, 4, 6, 8, 11, 14, 17, 20, 23, 26)
+"""In MCS table 1: from QPSK of rate .12 to 64QAM of rate .89."""
 
 Scheme = Callable[[int], tuple[str, Fraction]]
 """From the index of a modulation and coding scheme to its modulation and code rate."""
@@ -98,12 +110,15 @@ class LayerProtection(Section):
 class Protection(Section):
     """A policy, by its name or with its parameters."""
 
-    policy: Annotated[Literal["equal", "table"], BeforeValidator(choice(POLICIES))] = Field(
-        default="equal", description="equal, or a table by layer"
+    policy: Annotated[Policy, BeforeValidator(choice(POLICIES))] = Field(
+        default="equal", description="equal, a table by layer, or how to choose for each picture"
     )
     name: Name = Field(default="", description="its name in results; its policy unless given")
     layers: OneOrMany[LayerProtection] | None = Field(
         default=None, description="of a table: for each layer, the last serves all that follow"
+    )
+    mcs: OneOrMany[McsIndex] | None = Field(
+        default=None, description="indices in mcs_table to choose from, for each picture"
     )
 
     @model_validator(mode="before")
@@ -119,8 +134,15 @@ class Protection(Section):
     def _layers_of_a_table(self) -> Protection:
         if self.policy == "table" and not self.layers:
             raise wrong("expected the key 'layers' of a table, found none")
-        if self.policy == "equal" and self.layers:
-            raise wrong("expected no layers of the policy equal: write policy: table", ("layers",))
+        if self.policy != "table" and self.layers:
+            raise wrong(
+                f"expected no layers of the policy {self.policy}: write policy: table", ("layers",)
+            )
+        if self.policy not in PLANNED and self.mcs:
+            raise wrong(
+                f"expected mcs with one of {', '.join(PLANNED)}, found it with {self.policy}",
+                ("mcs",),
+            )
         if len(self.layers or ()) > MOST_LAYERS:
             raise wrong(
                 f"expected at most {MOST_LAYERS} layers, found {len(self.layers or ())}",
@@ -129,7 +151,13 @@ class Protection(Section):
         return self
 
     def settings(self, link: LayerSetting, scheme: Scheme) -> tuple[LayerSetting, ...]:
-        """By layer; the last serves all that follow. KeyError as `scheme` raises it."""
+        """By layer; the last serves all that follow. KeyError as `scheme` raises it.
+
+        Of a policy that chooses for each picture: all that it can choose from.
+        """
+        if self.policy in PLANNED:
+            indices = self.mcs or DEFAULT_MCS
+            return tuple(LayerProtection(mcs=index).applied_to(link, scheme) for index in indices)
         return tuple(layer.applied_to(link, scheme) for layer in self.layers or ()) or (link,)
 
 

@@ -24,8 +24,7 @@ from numpy.typing import NDArray
 from codec.base import Image, ReceivedLayer
 from codec.semantic_codec import LAYER_NAMES, SemanticCodec
 from testbed.conventional_rd import StillCodec
-from testbed.figures import EXACT_PSNR_DB
-from testbed.metrics import psnr_db, ssim
+from testbed.metrics import EXACT_PSNR_DB, psnr_db, ssim
 
 Accounting = Literal["file", "payload", "mosaic"]
 ACCOUNTINGS: tuple[Accounting, ...] = get_args(Accounting)

@@ -31,7 +31,7 @@ from pydantic import (
 
 from testbed.errors import ScenarioError
 from testbed.link_parts import LinkPart, LinkParts, mcs_scheme, modulations_of
-from testbed.protection import EQUAL, LayerSetting, Protection
+from testbed.protection import EQUAL, PLANNED, LayerSetting, Protection
 from testbed.scenario_values import (
     IMAGE_SETS,
     Cbr,
@@ -403,6 +403,7 @@ class Scenario(Section):
             layers = _layers_of(grid, at)
             _check_channels(grid, at, layers)
             _check_transmissions(grid, at, layers)
+            _check_plans(grid, at)
         return self
 
 
@@ -438,6 +439,31 @@ def _check_channels(grid: Link, at: Place, layers: Sequence[LayerSetting]) -> No
                 f"{channel.label} takes {', '.join(takes)} only, found {others[0]}: "
                 f"set modulation: {takes[0]}",
                 (*at, "channel"),
+            )
+
+
+def _check_plans(grid: Link, at: Place) -> None:
+    """Plans are made with block error tables, of packets that are sent once."""
+    planned = [each.policy for each in grid.protection if each.policy in PLANNED]
+    if not planned:
+        return
+    for key, expected, found in (
+        ("coding", "ldpc", grid.coding),
+        ("damage", "drop", grid.damage),
+        ("transmissions", 1, grid.transmissions),
+        ("erasure_rate", 1, grid.erasure_rate),
+    ):
+        if set(found) != {expected}:
+            raise wrong(
+                f"expected {key}: {expected} with protection {planned[0]}: others are not planned "
+                "with",
+                (*at, key),
+            )
+    for channel in grid.channel:
+        if modulations_of(channel):
+            raise wrong(
+                f"{channel.label} takes one modulation only: nothing is left to plan",
+                (*at, "protection"),
             )
 
 

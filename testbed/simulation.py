@@ -9,18 +9,21 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from channels.randomness import ChannelRandomness
 from codec.base import CodecError, DecodedImage, EncodedImage, ImageCodec, ReceivedLayer
+from testbed.choosing import Chooser, scheme_words
 from testbed.images import SourceImage
 from testbed.metrics import failed_picture, psnr_db, ssim
-from testbed.packets import capacity_bytes
+from testbed.packets import LayerLink, capacity_bytes
 from testbed.registry import CodecSetupError, make_codec
 from testbed.scenario import CodecSection
-from testbed.transmission import Transmission, image_randomness, layer_links, transmit
+from testbed.transmission import Transmission, image_randomness, transmit
 from testbed.trials import Trial, budget_channel_uses
 
 DECODE_PIXELS = 1 << 21
@@ -29,7 +32,8 @@ DECODE_PIXELS = 1 << 21
 COLUMNS = (
     "trial_id", "scenario", "codec", "image", "height", "width", "repetition", "seed",
     "channel", "snr_db", "ebn0_db", "modulation", "code_rate", "coding", "harq",
-    "transmissions_allowed", "damage", "erasure_rate", "protection", "fading_block", "loss_model",
+    "transmissions_allowed", "damage", "erasure_rate", "protection", "schemes",
+    "fading_block", "loss_model",
     "packet_loss",
     "cbr", "budget", "channel_uses", "cbr_used",
     "payload_bits", "header_bits", "crc_bits", "parity_bits", "padding_bits", "erasure_bits",
@@ -69,6 +73,7 @@ class Outcome:
 
     trial: Trial
     budget_uses: int
+    links: tuple[LayerLink, ...]
     transmission: Transmission
     picture: NDArray[np.uint8]
     layers_decoded: int
@@ -82,49 +87,73 @@ def simulate(work: Work) -> list[Outcome]:
         budget_channel_uses(trial.link.cbr, *work.images[trial.image_index].pixels.shape[:2])
         for trial in work.trials
     ]
-    streams = _encode(codec, work, budgets)
+    draws = [
+        image_randomness(work.seed, work.images[trial.image_index].sha256, trial.repetition)
+        for trial in work.trials
+    ]
+    links = _choose(codec, work, budgets, draws)
+    capacities: list[int | None] = [None] * len(budgets)
+    if not codec.scalable:
+        # Its stream is a single layer, or has to do with what the first one's link bears.
+        capacities = [
+            capacity_bytes(work.max_bytes, budget, chosen[0])
+            for budget, chosen in zip(budgets, links, strict=True)
+        ]
+    wanted = [trial.image_index for trial in work.trials]
+    streams = _encode(codec, work, list(zip(wanted, capacities, strict=True)))
     transmissions = [
         transmit(
             stream,
-            layer_links(trial.link),
-            image_randomness(work.seed, work.images[trial.image_index].sha256, trial.repetition),
+            chosen,
+            randomness,
             max_bytes=work.max_bytes,
             budget_uses=budget,
             may_cut=codec.scalable,
         )
-        for trial, budget, stream in zip(work.trials, budgets, streams, strict=True)
+        for stream, chosen, randomness, budget in zip(streams, links, draws, budgets, strict=True)
     ]
     outcomes = []
     pictures = _decode(codec, work, transmissions)
-    for trial, budget, sent, (picture, layers) in zip(
-        work.trials, budgets, transmissions, pictures, strict=True
+    for trial, budget, chosen, sent, (picture, layers) in zip(
+        work.trials, budgets, links, transmissions, pictures, strict=True
     ):
         shape = work.images[trial.image_index].pixels.shape
         # A damaged header that a CRC let through may even change the picture's size.
         failed = picture is None or picture.shape != shape
         shown = failed_picture(*shape[:2]) if failed or picture is None else picture
-        outcomes.append(Outcome(trial, budget, sent, shown, 0 if failed else layers, failed))
+        outcomes.append(
+            Outcome(trial, budget, chosen, sent, shown, 0 if failed else layers, failed)
+        )
     return outcomes
 
 
-def _encode(codec: ImageCodec, work: Work, budgets: Sequence[int]) -> list[EncodedImage | None]:
-    """Each trial's stream; a process codes every (image, byte budget) once, within reason."""
-    capacities: list[int | None] = [None] * len(budgets)
-    if not codec.scalable:
-        # Its stream is a single layer, or has to do with what the first one's link bears.
-        capacities = [
-            capacity_bytes(work.max_bytes, budget, layer_links(trial.link)[0])
-            for trial, budget in zip(work.trials, budgets, strict=True)
-        ]
-    wanted = [trial.image_index for trial in work.trials]
-    keys = [
-        (work.codec, work.images[index].sha256, capacity)
-        for index, capacity in zip(wanted, capacities, strict=True)
+def _choose(
+    codec: ImageCodec, work: Work, budgets: Sequence[int], draws: Sequence[ChannelRandomness]
+) -> list[tuple[LayerLink, ...]]:
+    """Each trial's links by layer."""
+
+    def encode(index: int, capacity: int | None) -> EncodedImage | None:
+        return _encode(codec, work, [(index, capacity)])[0]
+
+    choosers = {
+        index: Chooser(codec, image.pixels, partial(encode, index), work.max_bytes)
+        for index, image in work.images.items()
+    }
+    return [
+        choosers[trial.image_index].links(trial.link, budget, randomness)
+        for trial, budget, randomness in zip(work.trials, budgets, draws, strict=True)
     ]
-    for capacity in dict.fromkeys(capacities):
+
+
+def _encode(
+    codec: ImageCodec, work: Work, wanted: Sequence[tuple[int, int | None]]
+) -> list[EncodedImage | None]:
+    """The streams of images for byte budgets; a process codes each once, within reason."""
+    keys = [(work.codec, work.images[index].sha256, capacity) for index, capacity in wanted]
+    for capacity in dict.fromkeys(capacity for _, capacity in wanted):
         missing = {
             key: work.images[index].pixels
-            for index, key in zip(wanted, keys, strict=True)
+            for (index, _), key in zip(wanted, keys, strict=True)
             if key[2] == capacity and key not in _streams
         }
         try:
@@ -198,8 +227,8 @@ def _row(work: Work, outcome: Outcome, source: SourceImage, psnr: float, ssim_va
         trial.repetition, work.seed,
         link.channel.label, link.snr_db, link.ebn0_db, link.modulation, link.code_rate,
         link.coding, link.harq, link.transmissions, link.damage, link.erasure_rate,
-        link.protection, link.fading_block, link.packet_loss.loss_model,
-        math.nan if loss is None else loss,
+        link.protection, scheme_words(outcome.links), link.fading_block,
+        link.packet_loss.loss_model, math.nan if loss is None else loss,
         float(link.cbr), outcome.budget_uses, ledger.channel_uses,
         ledger.channel_uses / (3 * height * width),
         ledger.payload_bits, ledger.header_bits, ledger.crc_bits, ledger.parity_bits,

@@ -17,7 +17,7 @@ from functools import partial
 from typing import Any, Literal
 
 from testbed.link_parts import LinkPart, mcs_scheme
-from testbed.protection import LayerSetting
+from testbed.protection import LayerSetting, Policy
 from testbed.scenario import Link, Scenario, canonical_json
 from testbed.scenario_values import MODULATION_BITS, as_fraction, rounded_db
 
@@ -37,8 +37,10 @@ class LinkPoint:
     cbr          complex channel uses per source value (3 H W), > 0; exact, so that budgets are
     channel, packet_loss   types and parameters (link_parts.py)
     transmissions, erasure_rate   the link's own
-    protection   the policy's name
-    layers       what each layer is sent with, by layer; the last one serves all that follow
+    protection   its name in results
+    policy       how it is decided what each layer is sent with
+    layers       what each layer is sent with, by layer, the last one serving all that follow; or
+                 what a policy that plans for each picture can choose from
     """
 
     channel: LinkPart
@@ -55,6 +57,7 @@ class LinkPoint:
     damage: Literal["drop", "deliver"]
     erasure_rate: float
     protection: str
+    policy: Policy
     layers: tuple[LayerSetting, ...]
 
     def canonical(self) -> dict[str, Any]:
@@ -73,6 +76,7 @@ class LinkPoint:
             "damage": self.damage,
             "erasure_rate": self.erasure_rate,
             "protection": self.protection,
+            "policy": self.policy,
             "layers": [asdict(layer) for layer in self.layers],
         }
 
@@ -190,6 +194,7 @@ def _grid_points(grid: Link) -> Iterator[LinkPoint]:
                 damage=damage,
                 erasure_rate=float(erasure_rate),
                 protection=protection.name,
+                policy=protection.policy,
                 layers=layers,
             )
 

@@ -17,9 +17,8 @@ from testbed.claims_markdown import as_markdown
 from testbed.conventional_rd import Heif, Jpeg, Jpeg2000, StillCodec, available_codecs
 from testbed.errors import OutputError
 from testbed.figure2 import as_table, draw_figure2, reproduce_figure2
-from testbed.figures import EXACT_PSNR_DB
 from testbed.images import DATA_VARIABLE, load_images
-from testbed.metrics import psnr_db
+from testbed.metrics import EXACT_PSNR_DB, psnr_db
 from testbed.rate_curve import Curve, gain, rate_ratio, read_curve
 from testbed.rate_distortion import (
     ACCOUNTINGS,

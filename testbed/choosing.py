@@ -1,0 +1,105 @@
+"""What each layer of a picture is sent with, whatever the policy.
+
+For policies that plan (planning.py) the sender measures its own picture first: the PSNR after each
+layer of a scalable stream, or that of a stream made anew for each scheme.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from channels.randomness import ChannelRandomness
+from codec.base import EncodedImage, ImageCodec, ReceivedLayer
+from testbed.metrics import EXACT_PSNR_DB, failed_picture, psnr_db
+from testbed.packets import LayerLink, capacity_bytes
+from testbed.planning import PictureLayers, plan_equal, plan_layers
+from testbed.protection import PLANNED
+from testbed.transmission import layer_links
+from testbed.trials import LinkPoint
+
+Encode = Callable[[int | None], EncodedImage | None]
+"""The stream of one picture for a budget of bytes."""
+
+
+class Chooser:
+    """Chooses for one picture: uint8 (H, W, 3), `original`. What was measured once is kept."""
+
+    def __init__(
+        self, codec: ImageCodec, original: NDArray[np.uint8], encode: Encode, max_bytes: int
+    ) -> None:
+        self._codec, self._original, self._encode = codec, original, encode
+        self._max_bytes = max_bytes
+        self._measured: dict[int | None, PictureLayers] = {}
+        self._chosen: dict[tuple[LinkPoint, int], tuple[LayerLink, ...]] = {}
+
+    def links(
+        self, point: LinkPoint, budget_uses: int, randomness: ChannelRandomness
+    ) -> tuple[LayerLink, ...]:
+        """By layer; the last one serves all that follow.
+
+        randomness: the draws that the picture will meet; only an oracle looks at them.
+        """
+        if point.policy not in PLANNED:
+            return layer_links(point)
+        if point.policy == "oracle":
+            return self._plan(point, budget_uses, randomness)
+        key = (point, budget_uses)
+        if key not in self._chosen:
+            self._chosen[key] = self._plan(point, budget_uses, None)
+        return self._chosen[key]
+
+    def _plan(
+        self, point: LinkPoint, budget_uses: int, known: ChannelRandomness | None
+    ) -> tuple[LayerLink, ...]:
+        options = sorted(layer_links(point), key=_efficiency)
+        scalable = self._codec.scalable
+        pictures = [
+            self._layers(None if scalable else capacity_bytes(self._max_bytes, budget_uses, option))
+            for option in options
+        ]
+        if point.policy == "best_equal" or not scalable:
+            best = plan_equal(
+                pictures, options, self._max_bytes, budget_uses, may_cut=scalable, known=known
+            )
+            return (options[best],)
+        plan = plan_layers(
+            pictures[0], options, self._max_bytes, budget_uses, may_cut=True, known=known
+        )
+        return tuple(options[choice] for choice in plan.choices) or (options[0],)
+
+    def _layers(self, budget_bytes: int | None) -> PictureLayers:
+        if budget_bytes not in self._measured:
+            encoded = self._encode(budget_bytes)
+            self._measured[budget_bytes] = picture_layers(self._codec, self._original, encoded)
+        return self._measured[budget_bytes]
+
+
+def picture_layers(
+    codec: ImageCodec, original: NDArray[np.uint8], encoded: EncodedImage | None
+) -> PictureLayers:
+    """Sizes of a picture's layers, and its PSNR from those up to each of them."""
+    failed_db = psnr_db(original, failed_picture(*original.shape[:2]))
+    if encoded is None:
+        return PictureLayers((), (failed_db,))
+    layers = [ReceivedLayer(layer.data, True) for layer in encoded.layers]
+    decoded = codec.decode_batch([layers[: count + 1] for count in range(len(layers))])
+    quality = [
+        failed_db if each.image is None else min(psnr_db(original, each.image), EXACT_PSNR_DB)
+        for each in decoded
+    ]
+    return PictureLayers(tuple(len(layer.data) for layer in layers), (failed_db, *quality))
+
+
+def scheme_words(links: Sequence[LayerLink]) -> str:
+    """Such as "qpsk 0.301, 16qam 0.479": by layer, equal ones at the end once."""
+    words = [f"{link.setting.modulation} {link.setting.code_rate:.3g}" for link in links]
+    while len(words) > 1 and words[-1] == words[-2]:
+        words.pop()
+    return ", ".join(words)
+
+
+def _efficiency(link: LayerLink) -> float:
+    return link.setting.bits_per_symbol * link.setting.code_rate
