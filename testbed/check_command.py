@@ -20,6 +20,7 @@ from testbed.scenario_values import (
     CODINGS,
     DAMAGES,
     FADING_BLOCKS,
+    FIDELITIES,
     HARQ_MODES,
     IMAGE_SETS,
     MCS_TABLES,
@@ -71,6 +72,7 @@ def print_choices() -> None:
         "coding": CODINGS,
         "HARQ": HARQ_MODES,
         "damaged packets": DAMAGES,
+        "fidelity": FIDELITIES,
         "protection": POLICIES,
         "image sets": IMAGE_SETS,
     }

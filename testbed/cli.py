@@ -171,6 +171,33 @@ def reproduce_figure2(
     run_figure2(profile, images, limit, out, conventional)
 
 
+tables = typer.Typer(help="Block error tables, for fidelity: tables.", no_args_is_help=True)
+app.add_typer(tables, name="tables")
+
+
+@tables.command("build")
+def build_tables(
+    file: ScenarioFile,
+    set_: Overrides = None,
+) -> None:
+    """Make the tables that a scenario needs, and keep them in the user's cache."""
+    from testbed.tables_command import build_tables as run_build
+
+    run_build(file, set_ or [])
+
+
+@tables.command("verify")
+def verify_tables(
+    file: ScenarioFile,
+    set_: Overrides = None,
+    packets: Annotated[int, typer.Option(min=1, help="packets sent over each link")] = 200,
+) -> None:
+    """Send packets bit by bit and by tables, and compare what arrives."""
+    from testbed.tables_command import verify_tables as run_verify
+
+    run_verify(file, set_ or [], packets)
+
+
 bench = typer.Typer(help="Measure speed on this machine.", no_args_is_help=True)
 app.add_typer(bench, name="bench")
 

@@ -45,7 +45,8 @@ MAX_PAGES = 6
 
 SETTING_COLUMNS = (
     "channel", "snr_db", "modulation", "code_rate", "coding", "cbr", "loss_model", "packet_loss",
-    "fading_block", "harq", "transmissions_allowed", "damage", "erasure_rate", "protection",
+    "fading_block", "harq", "transmissions_allowed", "damage", "fidelity", "erasure_rate",
+    "protection",
 )  # fmt: skip
 METRICS = {"psnr_db": "PSNR (dB)", "ssim": "SSIM"}
 AXES = {
@@ -138,6 +139,8 @@ def _words(setting: dict[str, object], varying: Sequence[str]) -> str:
         words.append(f"{times} transmission{'s' * (times != 1)}")
     if "harq" in varying or setting["harq"] != "incremental":
         words.append(str(setting["harq"]))
+    if "fidelity" in varying or setting["fidelity"] != "exact":
+        words.append({"exact": "bit by bit", "tables": "by tables"}[str(setting["fidelity"])])
     if "damage" in varying or setting["damage"] != "drop":
         words.append(
             {"drop": "errors dropped", "deliver": "errors delivered"}[str(setting["damage"])]

@@ -15,12 +15,16 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 
+from channels.errors import ChannelError
+from channels.table_link import check_setting
 from testbed.errors import OutputError, TestbedError
 from testbed.images import SourceImage, load_images
 from testbed.journal import Journal
+from testbed.protection import PLANNED
 from testbed.registry import codec_fingerprint
 from testbed.scenario import Scenario
 from testbed.simulation import COLUMNS, Row, Work, rows_of
+from testbed.transmission import layer_links
 from testbed.trials import Trial, expand_links, expand_trials
 
 IMAGES_AT_ONCE = 8
@@ -55,6 +59,7 @@ def plan(scenario: Scenario) -> Plan:
         for source in scenario.images
         for image in load_images(source.source, scenario.folder, source.limit)
     }
+    _tables_can_stand_for(scenario)
     fingerprints = {section.name: codec_fingerprint(section) for section in scenario.codecs}
     return Plan(
         scenario,
@@ -63,6 +68,18 @@ def plan(scenario: Scenario) -> Plan:
         expand_trials(scenario, list(images), fingerprints),
         _strip_image(scenario, [name for name, _ in images]),
     )
+
+
+def _tables_can_stand_for(scenario: Scenario) -> None:
+    """Raises ScenarioError for a link that is to be known by tables and cannot be."""
+    for point in expand_links(scenario):
+        if point.fidelity == "exact" and point.policy not in PLANNED:
+            continue
+        try:
+            for link in layer_links(point):
+                check_setting(link.setting)
+        except ChannelError as error:
+            raise scenario.problem(("link", "channel"), str(error)) from None
 
 
 def _strip_image(scenario: Scenario, names: list[str]) -> int | None:

@@ -33,6 +33,7 @@ from testbed.errors import ScenarioError
 from testbed.link_parts import LinkPart, LinkParts, mcs_scheme, modulations_of
 from testbed.protection import EQUAL, PLANNED, LayerSetting, Protection
 from testbed.scenario_values import (
+    FIDELITIES,
     IMAGE_SETS,
     Cbr,
     CodeRate,
@@ -154,6 +155,10 @@ HarqModes: TypeAlias = Annotated[
 TransmissionLimits: TypeAlias = Annotated[
     OneOrMany[Transmissions], Field(description="how often a packet is sent at most, 1 to 32")
 ]
+Fidelities: TypeAlias = Annotated[
+    OneOrMany[Annotated[Literal["exact", "tables"], BeforeValidator(choice(FIDELITIES))]],
+    Field(description="exact: every bit is sent; tables: packets fail by block error tables"),
+]
 Damages: TypeAlias = Annotated[
     OneOrMany[Damage], Field(description="drop packets that fail their CRC, or deliver them")
 ]
@@ -199,6 +204,7 @@ class LinkGrid(Section):
     harq: HarqModes = Field(default_factory=tuple)
     transmissions: TransmissionLimits = Field(default_factory=tuple)
     damage: Damages = Field(default_factory=tuple)
+    fidelity: Fidelities = Field(default_factory=tuple)
     erasure_rate: ErasureRates = Field(default_factory=tuple)
     protection: Protections = Field(default_factory=tuple)
     snr_db: SnrsDb = Field(default_factory=tuple)
@@ -268,6 +274,7 @@ class Link(LinkGrid):
     harq: HarqModes = ("incremental",)
     transmissions: TransmissionLimits = (1,)
     damage: Damages = ("drop",)
+    fidelity: Fidelities = ("exact",)
     erasure_rate: ErasureRates = (Fraction(1),)
     protection: Protections = (EQUAL,)
 
@@ -445,19 +452,29 @@ def _check_channels(grid: Link, at: Place, layers: Sequence[LayerSetting]) -> No
 def _check_plans(grid: Link, at: Place) -> None:
     """Plans are made with block error tables, of packets that are sent once."""
     planned = [each.policy for each in grid.protection if each.policy in PLANNED]
+    if "tables" in grid.fidelity:
+        for key, expected, given in (
+            ("coding", "ldpc", grid.coding),
+            ("damage", "drop", grid.damage),
+        ):
+            if set(given) != {expected}:
+                raise wrong(
+                    f"expected {key}: {expected} with fidelity tables: others need the exact link",
+                    (*at, key),
+                )
     if not planned:
         return
-    for key, expected, found in (
+    for name, wanted, found in (
         ("coding", "ldpc", grid.coding),
         ("damage", "drop", grid.damage),
         ("transmissions", 1, grid.transmissions),
         ("erasure_rate", 1, grid.erasure_rate),
     ):
-        if set(found) != {expected}:
+        if set(found) != {wanted}:
             raise wrong(
-                f"expected {key}: {expected} with protection {planned[0]}: others are not planned "
+                f"expected {name}: {wanted} with protection {planned[0]}: others are not planned "
                 "with",
-                (*at, key),
+                (*at, name),
             )
     for channel in grid.channel:
         if modulations_of(channel):

@@ -34,6 +34,7 @@ MODULATION_BITS = {"bpsk": 1, "qpsk": 2, "16qam": 4, "64qam": 6, "256qam": 8, "1
 FADING_BLOCKS = ("packet", "image")
 CODINGS = ("ldpc", "none")
 HARQ_MODES = ("incremental", "chase")
+FIDELITIES = ("exact", "tables")
 DAMAGES = ("drop", "deliver")
 MAX_TRANSMISSIONS = 32
 MCS_TABLES = (1, 2, 3)

@@ -32,7 +32,7 @@ DECODE_PIXELS = 1 << 21
 COLUMNS = (
     "trial_id", "scenario", "codec", "image", "height", "width", "repetition", "seed",
     "channel", "snr_db", "ebn0_db", "modulation", "code_rate", "coding", "harq",
-    "transmissions_allowed", "damage", "erasure_rate", "protection", "schemes",
+    "transmissions_allowed", "damage", "fidelity", "erasure_rate", "protection", "schemes",
     "fading_block", "loss_model",
     "packet_loss",
     "cbr", "budget", "channel_uses", "cbr_used",
@@ -109,8 +109,11 @@ def simulate(work: Work) -> list[Outcome]:
             max_bytes=work.max_bytes,
             budget_uses=budget,
             may_cut=codec.scalable,
+            fidelity=trial.link.fidelity,
         )
-        for stream, chosen, randomness, budget in zip(streams, links, draws, budgets, strict=True)
+        for trial, stream, chosen, randomness, budget in zip(
+            work.trials, streams, links, draws, budgets, strict=True
+        )
     ]
     outcomes = []
     pictures = _decode(codec, work, transmissions)
@@ -226,7 +229,8 @@ def _row(work: Work, outcome: Outcome, source: SourceImage, psnr: float, ssim_va
         trial.trial_id, work.scenario, trial.codec_name, source.name, height, width,
         trial.repetition, work.seed,
         link.channel.label, link.snr_db, link.ebn0_db, link.modulation, link.code_rate,
-        link.coding, link.harq, link.transmissions, link.damage, link.erasure_rate,
+        link.coding, link.harq, link.transmissions, link.damage, link.fidelity,
+        link.erasure_rate,
         link.protection, scheme_words(outcome.links), link.fading_block,
         link.packet_loss.loss_model, math.nan if loss is None else loss,
         float(link.cbr), outcome.budget_uses, ledger.channel_uses,

@@ -15,9 +15,10 @@ and so does every link setting, so that differences between them are paired.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Literal
 
 from channels.link import (
     LinkSetting,
@@ -27,6 +28,7 @@ from channels.link import (
     send_packet,
 )
 from channels.randomness import ChannelRandomness, derive_key
+from channels.table_link import send_packet_by_table
 from codec.base import EncodedImage, ReceivedLayer
 from testbed.link_parts import make_part
 from testbed.packets import (
@@ -105,14 +107,18 @@ def transmit(
     max_bytes: int,
     budget_uses: int,
     may_cut: bool,
+    fidelity: Literal["exact", "tables"] = "exact",
 ) -> Transmission:
     """Sends what fits of `encoded` (None: nothing did) within `budget_uses` channel uses.
+
+    fidelity: every bit over the link, or the fate of packets from block error tables.
 
     `links` by layer, the last one for all that follow; packet loss is that of the first.
     """
     planned = packetise(encoded, max_bytes, budget_uses, links, may_cut=may_cut) if encoded else []
     links = at_unit_power(planned, links)
-    sent, outcomes = _send(planned, links, randomness, budget_uses, may_cut)
+    send = send_packet_by_table if fidelity == "tables" else send_packet
+    sent, outcomes = _send(send, planned, links, randomness, budget_uses, may_cut)
     ledger = Ledger()
     for packet, outcome in zip(sent, outcomes, strict=True):
         ledger = ledger.plus(packet, cost_of(packet, links), outcome.transmissions)
@@ -142,6 +148,7 @@ def transmit(
 
 
 def _send(
+    send: Callable[[bytes, LinkSetting, ChannelRandomness, int], PacketOutcome],
     planned: Sequence[Packet],
     links: Sequence[LayerLink],
     randomness: ChannelRandomness,
@@ -163,7 +170,7 @@ def _send(
         uses = cost_of(packet, links).channel_uses
         times = min(link.setting.transmissions, (left - reserved) // uses)
         setting = replace(link.setting, transmissions=times)
-        outcome = send_packet(packet.to_bytes(), setting, randomness, number)
+        outcome = send(packet.to_bytes(), setting, randomness, number)
         sent.append(packet)
         outcomes.append(outcome)
         left -= uses * outcome.transmissions

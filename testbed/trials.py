@@ -55,6 +55,7 @@ class LinkPoint:
     harq: Literal["incremental", "chase"]
     transmissions: int
     damage: Literal["drop", "deliver"]
+    fidelity: Literal["exact", "tables"]
     erasure_rate: float
     protection: str
     policy: Policy
@@ -74,6 +75,7 @@ class LinkPoint:
             "harq": self.harq,
             "transmissions": self.transmissions,
             "damage": self.damage,
+            "fidelity": self.fidelity,
             "erasure_rate": self.erasure_rate,
             "protection": self.protection,
             "policy": self.policy,
@@ -116,8 +118,8 @@ def expand_links(scenario: Scenario) -> list[LinkPoint]:
     """The link points of the scenario, each once, in the order of the YAML's sweeps and values.
 
     Within a grid the SNR varies fastest, then in the order of the schema: protection,
-    erasure_rate, damage, transmissions, harq, fading_block, packet_loss, cbr, coding, mcs_table,
-    mcs, code_rate, modulation and, slowest, channel.
+    erasure_rate, fidelity, damage, transmissions, harq, fading_block, packet_loss, cbr, coding,
+    mcs_table, mcs, code_rate, modulation and, slowest, channel.
     """
     unique = dict.fromkeys(point for grid in scenario.link_grids() for point in _grid_points(grid))
     return list(unique)
@@ -170,10 +172,11 @@ def _grid_points(grid: Link) -> Iterator[LinkPoint]:
     for channel, (modulation, rate, mcs_table), coding, cbr, packet_loss, fading_block in media:
         code_rate = float(rate) if coding == "ldpc" else 1.0
         gain_db = bits_per_use_db(code_rate, modulation)
-        for harq, transmissions, damage, erasure_rate, protection, given_db in itertools.product(
-            grid.harq, grid.transmissions, grid.damage, grid.erasure_rate, grid.protection,
-            grid.snr_db or grid.ebn0_db,
-        ):  # fmt: skip
+        ways = itertools.product(
+            grid.harq, grid.transmissions, grid.damage, grid.fidelity, grid.erasure_rate,
+            grid.protection, grid.snr_db or grid.ebn0_db,
+        )  # fmt: skip
+        for harq, transmissions, damage, fidelity, erasure_rate, protection, given_db in ways:
             snr_db = given_db if grid.snr_db else rounded_db(given_db + gain_db)
             own = LayerSetting(modulation, code_rate, transmissions, float(erasure_rate))
             layers = protection.settings(own, partial(mcs_scheme, mcs_table))
@@ -192,6 +195,7 @@ def _grid_points(grid: Link) -> Iterator[LinkPoint]:
                 harq=harq,
                 transmissions=transmissions,
                 damage=damage,
+                fidelity=fidelity,
                 erasure_rate=float(erasure_rate),
                 protection=protection.name,
                 policy=protection.policy,

@@ -29,7 +29,7 @@ def table(
             "code_rate": 0.5, "cbr": cbr,
             "loss_model": "iid", "packet_loss": loss, "fading_block": "packet", "coding": "ldpc",
             "harq": "incremental", "transmissions_allowed": 1, "damage": "drop",
-            "erasure_rate": 1.0, "protection": "equal",
+            "fidelity": "exact", "erasure_rate": 1.0, "protection": "equal",
             "psnr_db": 20 + snr + random.normal(), "ssim": 0.5 + snr / 30, "failed": snr < 3,
         }
         for codec in codecs for image in range(3) for repetition in range(2)

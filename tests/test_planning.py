@@ -17,6 +17,7 @@ from testbed.packets import LayerLink
 from testbed.planning import PictureLayers, fades_together, plan_equal, plan_layers
 from testbed.scenario_loading import check_document
 from testbed.simulation import Work, rows_of, simulate
+from testbed.tables_command import verify_tables
 from testbed.trials import expand_trials
 from testbed.yaml_source import parse_document
 
@@ -115,6 +116,36 @@ def test_policies_run_and_say_what_they_chose() -> None:
             assert "," not in rows["optimised"]["schemes"]
         again = [outcome.links for outcome in simulate(work)]
         assert again == [outcome.links for outcome in simulate(work)]
+
+
+def test_far_from_the_threshold_tables_tell_what_the_exact_link_does() -> None:
+    scenario = scenario_of("{snr_db: [-5, 25], fidelity: [exact, tables]}")
+    (image,) = load_images("samples32", Path(), 1)
+    trials = expand_trials(scenario, [(image.name, image.sha256)], {"semantic": "", "jpeg": ""})
+    part = tuple(trial for trial in trials if trial.codec_index == 0)
+    rows = rows_of(Work("s", 1, 256, scenario.codecs[0], {0: image}, part))
+    same = ("snr_db", "channel_uses", "packets_lost", "layers_decoded", "psnr_db", "failed")
+    by_tier = {
+        tier: [[row[key] for key in same] for row in rows if row["fidelity"] == tier]
+        for tier in ("exact", "tables")
+    }
+    assert by_tier["exact"] == by_tier["tables"]
+    assert [row[-1] for row in by_tier["exact"]] == [True, False]
+
+
+def test_tables_are_compared_with_the_exact_link(tmp_path, capsys) -> None:
+    path = tmp_path / "s.yaml"
+    path.write_text(
+        "images: samples32\ncodecs: {type: jpeg}\npackets: {max_bytes: 62}\n"
+        "link: {snr_db: [-5, 25], modulation: qpsk}\n"
+    )
+    verify_tables(path, [], packets=20)
+    printed = capsys.readouterr().out
+    assert "1.000 (0.839 .. 1.000)" in printed
+    assert "0.000 (0.000 .. 0.161)" in printed
+    assert "0 of 2 expectations outside" in printed
+    with pytest.raises(ScenarioError, match=r"link\.channel: block error tables: expected"):
+        verify_tables(path, ["link.channel={type: impaired, cfo: 0.01}"], packets=1)
 
 
 @pytest.mark.parametrize(

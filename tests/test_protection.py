@@ -114,7 +114,7 @@ def test_without_coding_the_rate_is_one() -> None:
         ("transmissions: [1, 33]", "link.transmissions[1]: expected a whole number from 1 to 32"),
         ("erasure_rate: 0", "expected a number or a fraction from 1/256 to 1, found 0"),
         ("coding: none, transmissions: 2", "link.coding: expected transmissions: 1 without coding"),
-        ("protection: uneven", "expected one of equal, table; found the text 'uneven'"),
+        ("protection: uneven", "optimised, oracle; found the text 'uneven'"),
         ("protection: table", "expected the key 'layers' of a table, found none"),
         ("protection: {policy: table}", "expected the key 'layers'"),
         ("protection: {policy: table, layers: []}", "expected at least one value"),
