@@ -49,7 +49,8 @@ class EncodedImage:
 class ReceivedLayer:
     """The leading bytes of one layer as they came through; `complete` if none is missing.
 
-    The bytes are intact (each packet's CRC held); what is missing is missing at the end.
+    What is missing is missing at the end. The bytes are intact (each packet's CRC held), unless the
+    link delivers damaged packets: then a codec may show anything or fail, but not crash.
     """
 
     data: bytes

@@ -5,6 +5,7 @@ manifest: the file's sha256, the data and command that made it, and its validati
 
     encoder.*  decoder.*            semantic encoder and decoder (see convolution.py)
     enhancement8.* .. enhancement1.*
+    latent.first, .first_bias ...   what the latent's coder expects: latent_context.LatentModel
     latent.p1                       start states of the latent's contexts, P(bin = 1) 2^15
     plane8.p1 .. plane1.p1          the same for each plane's error flags
     planeN.weights, .residual_steps, .slope_steps    see plane_coder.PlaneModel
@@ -27,6 +28,7 @@ from codec.base import CodecError
 from codec.bitplanes import PLANES
 from codec.cabac import context_states_from_p1_15bit
 from codec.latent_coder import CONTEXTS as LATENT_CONTEXTS
+from codec.latent_context import LatentModel, checked
 from codec.networks import ExactAutoencoder, ExactEnhancement
 from codec.plane_coder import CONTEXTS as PLANE_CONTEXTS
 from codec.plane_coder import FEATURES, STEPS, PlaneModel
@@ -45,6 +47,7 @@ class Profile:
     sha256: str
     autoencoder: ExactAutoencoder
     enhancement: dict[int, ExactEnhancement]
+    latent_model: LatentModel
     latent_states: NDArray[np.int32]
     plane_states: dict[int, NDArray[np.int32]]
     plane_models: dict[int, PlaneModel]
@@ -99,6 +102,9 @@ def profile_from_tensors(name: str, sha256: str, tensors: dict[str, Tensor]) -> 
         sha256=sha256,
         autoencoder=ExactAutoencoder(part("encoder"), part("decoder")),
         enhancement={plane: ExactEnhancement(part(f"enhancement{plane}")) for plane in PLANES},
+        latent_model=checked(
+            LatentModel(*(tensors[f"latent.{key}"].numpy() for key in LatentModel._fields))
+        ),
         latent_states=context_states_from_p1_15bit(table("latent.p1", LATENT_CONTEXTS), shift),
         plane_states={
             plane: context_states_from_p1_15bit(table(f"plane{plane}.p1", PLANE_CONTEXTS), shift)

@@ -52,7 +52,10 @@ from codec.plane_coder import CHANNEL_ORDER, decode_plane, list_plane_bins
 from codec.profile import Profile, load_profile
 from codec.semantic_encoder import LATENT_CHANNELS, LATENT_STRIDE
 
-BITSTREAM_VERSION = 1
+BITSTREAM_VERSION = 2
+LEAST_SHARE_OF_A_LATENT = 1 / 16
+"""Of a base layer that was cut, less than could hold this share of its latent shows nothing: so a
+damaged header that names a huge picture costs no memory."""
 LAYER_NAMES = ("base", *(f"plane{plane}" for plane in PLANES))
 
 
@@ -100,7 +103,7 @@ class SemanticCodec:
         latent = self.profile.autoencoder.latent(pictures)
         layers: list[list[Layer]] = []
         for each in latent:
-            bins, contexts = list_latent_bins(each)
+            bins, contexts = list_latent_bins(each, self.profile.latent_model)
             stream = encode_bins(bins, contexts, self.profile.latent_states)
             layers.append([Layer(LAYER_NAMES[0], header + stream)])
         current = self._base_pictures(latent, height, width)
@@ -160,11 +163,14 @@ class SemanticCodec:
             return None
         shape = (LATENT_CHANNELS, -(-height // LATENT_STRIDE), -(-width // LATENT_STRIDE))
         stream = layers[0].data[start:]
-        if layers[0].complete and np.prod(shape) > MOST_BINS_PER_BYTE * len(stream):
+        share = 1 if layers[0].complete else LEAST_SHARE_OF_A_LATENT
+        if share * np.prod(shape) > MOST_BINS_PER_BYTE * len(stream):
             return None
         latent = np.zeros(shape, np.int32)
         states = self.profile.latent_states.copy()
-        certain, whole = decode_latent(decoder_input(stream), states, latent)
+        certain, whole = decode_latent(
+            decoder_input(stream), states, latent, self.profile.latent_model
+        )
         if certain == 0 or (layers[0].complete and not whole):
             return None
         return _Base(height, width, latent, whole)

@@ -19,7 +19,8 @@ from torch import Tensor, nn
 from codec.convolution import ConvFactory, ResidualBlock
 from codec.fixed_point import LATENT, PIXEL
 
-LATENT_CHANNELS = 24
+LATENT_CHANNELS = 8
+"""At the rates of a base layer no more than these come to life in training."""
 LATENT_STRIDE = 4
 """One latent position stands for 4x4 pixels: heights and widths are padded to multiples of it."""
 

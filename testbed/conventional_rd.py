@@ -17,7 +17,7 @@ from typing import Protocol
 import numpy as np
 from PIL import Image as PillowImage
 
-from codec.base import Image
+from codec.base import CodecError, Image
 from codec.conventional import jpeg_file, split_at_scan
 
 _FOR_PSNR = {"tune": "psnr", "x265:psy-rd": "0", "x265:psy-rdoq": "0"}
@@ -34,7 +34,7 @@ class StillCodec(Protocol):
         ...
 
     def decode(self, file: bytes) -> Image:
-        """The picture of a file that `encode` has made."""
+        """The picture of a file that `encode` has made. CodecError if the library cannot."""
         ...
 
     def payload_bytes(self, file: bytes) -> int:
@@ -130,7 +130,11 @@ class Heif:
         return buffer.getvalue()
 
     def decode(self, file: bytes) -> Image:
-        pixels: Image = np.array(self._library.open_heif(io.BytesIO(file)), dtype=np.uint8)
+        try:
+            pixels: Image = np.array(self._library.open_heif(io.BytesIO(file)), dtype=np.uint8)
+        except ValueError as error:
+            # libde265 does not decode every large picture that x265 has made.
+            raise CodecError(f"HEIF: {error}") from error
         return pixels
 
     def payload_bytes(self, file: bytes) -> int:

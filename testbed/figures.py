@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from testbed.errors import OutputError
 from testbed.metrics import EXACT_PSNR_DB
+from testbed.protection import PLANNED
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -119,8 +120,10 @@ def _words(setting: dict[str, object], varying: Sequence[str]) -> str:
     """
     channel = {"awgn": "AWGN", "rayleigh_block": "Rayleigh block fading"}
     words = [channel.get(str(setting["channel"]), str(setting["channel"]))]
-    rate = f"rate {setting['code_rate']:.3g}" if setting["coding"] == "ldpc" else "uncoded"
-    words.append(f"{str(setting['modulation']).upper()} {rate}")
+    # A policy that chooses schemes goes by its own name, unless the scenario gave it another.
+    if setting["protection"] not in PLANNED:
+        rate = f"rate {setting['code_rate']:.3g}" if setting["coding"] == "ldpc" else "uncoded"
+        words.append(f"{str(setting['modulation']).upper()} {rate}")
     if "snr_db" in setting:
         words.append(f"$E_s/N_0$ {setting['snr_db']:g} dB")
     if "cbr" in setting:

@@ -15,13 +15,14 @@ then averaged. In a mosaic quality is still measured tile by tile.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from codec.base import Image, ReceivedLayer
+from codec.base import CodecError, Image, ReceivedLayer
 from codec.semantic_codec import LAYER_NAMES, SemanticCodec
 from testbed.conventional_rd import StillCodec
 from testbed.metrics import EXACT_PSNR_DB, psnr_db, ssim
@@ -99,7 +100,8 @@ def still_points(
 ) -> list[RatePoint]:
     """The points of a conventional codec under every accounting, for pictures of one size.
 
-    Settings that give no other file than a worse one did are left out.
+    Settings that give no other file than a worse one did are left out, and so are mosaics that the
+    codec's library cannot decode.
     """
     points: list[RatePoint] = []
     for setting in codec.settings:
@@ -119,7 +121,9 @@ def still_points(
                     8 * size / pixels, *_means(quality), len(images),
                 )
             )  # fmt: skip
-        points.append(_mosaic_point(codec, images, setting))
+        # A mosaic may be too much for a library where a single picture is not.
+        with suppress(CodecError):
+            points.append(_mosaic_point(codec, images, setting))
         progress(len(images))
     return _without_repeats(points)
 

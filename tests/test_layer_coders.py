@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -11,7 +12,9 @@ from codec import latent_coder, plane_coder
 from codec.bitplanes import known_value, split_plane
 from codec.cabac import context_states_from_p1_15bit, encode_bins
 from codec.cabac_engine import decoder_input
+from codec.latent_context import LatentModel
 from codec.semantic_encoder import LATENT_CHANNELS
+from codec.training.latent_prior import LatentPrior, latent_model
 
 LATENT_STATES = context_states_from_p1_15bit(np.full(latent_coder.CONTEXTS, 12000), 10)
 PLANE_STATES = context_states_from_p1_15bit(np.full(plane_coder.CONTEXTS, 4000), 10)
@@ -22,13 +25,28 @@ MODEL = plane_coder.PlaneModel(
 )
 
 
-def encode_latent(latent: np.ndarray) -> bytes:
-    return encode_bins(*latent_coder.list_latent_bins(latent), LATENT_STATES)
+def random_latent_model(seed: int, size: float = 1.0) -> LatentModel:
+    """Weights whose expectations vary widely; inputs that are not known yet have none."""
+    torch.manual_seed(seed)
+    prior = LatentPrior(LATENT_CHANNELS)
+    with torch.no_grad():
+        for parameter in prior.parameters():
+            parameter.mul_(3 * size)
+    return latent_model(prior)
 
 
-def decode_latent(data: bytes, shape: tuple[int, ...]) -> tuple[np.ndarray, bool]:
+LATENT_MODEL = random_latent_model(1)
+
+
+def encode_latent(latent: np.ndarray, model: LatentModel = LATENT_MODEL) -> bytes:
+    return encode_bins(*latent_coder.list_latent_bins(latent, model), LATENT_STATES)
+
+
+def decode_latent(
+    data: bytes, shape: tuple[int, ...], model: LatentModel = LATENT_MODEL
+) -> tuple[np.ndarray, bool]:
     latent = np.zeros(shape, np.int32)
-    _, whole = latent_coder.decode_latent(decoder_input(data), LATENT_STATES.copy(), latent)
+    _, whole = latent_coder.decode_latent(decoder_input(data), LATENT_STATES.copy(), latent, model)
     return latent, whole
 
 

@@ -2,9 +2,9 @@
 
 loss = bits per pixel - weight * PSNR in dB, per picture as in the end. `weight` follows
 the rate: it grows while pictures take fewer bits than asked for, and falls while they take more.
-The rate is the cross-entropy of the latent, with uniform noise for rounding, under a factorised
-prior (a mixture of three logistics per channel), some 10 % more than CABAC with its contexts needs
-in the end; the decoder sees rounded latents (straight-through gradient).
+The rate is the cross-entropy of the latent, with uniform noise for rounding, under the network that
+will choose CABAC's contexts (latent_context.py); the decoder sees rounded latents (straight-through
+gradient).
 Source: Balle et al., "End-to-end optimized image compression" (2017), section 3, for noise as
 rounding.
 """
@@ -22,6 +22,7 @@ from codec.convolution import TrainableConv
 from codec.fixed_point import PIXEL
 from codec.semantic_decoder import SemanticDecoder
 from codec.semantic_encoder import LATENT_CHANNELS, SemanticEncoder
+from codec.training.latent_prior import LatentPrior
 from codec.training.loop import LoopSettings, train
 
 FIRST_WEIGHT_BPP_PER_DB = 0.13
@@ -31,25 +32,6 @@ LEAST_MSE = 1.0
 """Added to a picture's mean squared error: beyond 48 dB a base layer has nothing to win."""
 
 
-class LogisticMixturePrior(nn.Module):
-    """P(latent) per channel: `bits(latent)` gives -log2 of each value's probability."""
-
-    def __init__(self, channels: int, components: int = 3) -> None:
-        super().__init__()
-        shape = (1, channels, components, 1, 1)
-        self.weight = nn.Parameter(torch.zeros(shape))
-        self.mean = nn.Parameter(0.1 * torch.randn(shape))
-        self.log_scale = nn.Parameter(torch.linspace(-2.0, 0.5, components).view(1, 1, -1, 1, 1)
-                                      .repeat(1, channels, 1, 1, 1))  # fmt: skip
-
-    def bits(self, latent: Tensor) -> Tensor:
-        x = latent.unsqueeze(2) - self.mean
-        precision = torch.exp(-self.log_scale.clamp(-4, 5))
-        mass = torch.sigmoid((x + 0.5) * precision) - torch.sigmoid((x - 0.5) * precision)
-        probability = (mass * torch.softmax(self.weight, 2)).sum(2)
-        return -torch.log2(probability.clamp_min(1e-7))
-
-
 class Autoencoder(nn.Module):
     """Encoder, prior and decoder in their learning form."""
 
@@ -57,7 +39,7 @@ class Autoencoder(nn.Module):
         super().__init__()
         self.encoder = SemanticEncoder(TrainableConv)
         self.decoder = SemanticDecoder(TrainableConv)
-        self.prior = LogisticMixturePrior(LATENT_CHANNELS)
+        self.prior = LatentPrior(LATENT_CHANNELS)
         self.register_buffer("log_weight", torch.tensor(math.log(FIRST_WEIGHT_BPP_PER_DB)))
         self.log_weight: Tensor
 
@@ -80,7 +62,7 @@ def augment(pictures: NDArray[np.uint8], random: np.random.Generator) -> Tensor:
 def train_autoencoder(
     pictures: NDArray[np.uint8], settings: LoopSettings, target_bpp: float
 ) -> Autoencoder:
-    """`target_bpp`: the mean rate aimed at, by the factorised prior, in bits per pixel."""
+    """`target_bpp`: the mean rate aimed at, by the prior, in bits per pixel."""
     torch.manual_seed(settings.seed)
     random = np.random.default_rng(settings.seed)
     model = Autoencoder().to(settings.device)

@@ -15,6 +15,7 @@ from codec.fixed_point import GREY_UNIT
 from codec.jit import kernel
 from codec.latent_coder import CONTEXTS as LATENT_CONTEXTS
 from codec.latent_coder import list_latent_bins
+from codec.latent_context import LatentModel
 from codec.networks import whole_levels
 from codec.plane_coder import (
     CHANNEL_ORDER,
@@ -104,11 +105,11 @@ def count_plane(
     return counts
 
 
-def count_latent(latents: NDArray[np.int32]) -> NDArray[np.int64]:
+def count_latent(latents: NDArray[np.int32], model: LatentModel) -> NDArray[np.int64]:
     """How often each context's bin was 0 and 1 over latents (N, C, h, w): int64 (contexts, 2)."""
     counts = np.zeros((LATENT_CONTEXTS, 2), np.int64)
     for latent in latents:
-        bins, contexts = list_latent_bins(latent)
+        bins, contexts = list_latent_bins(latent, model)
         coded = contexts >= 0
         counts += _tally(bins[coded], contexts[coded], LATENT_CONTEXTS)
     return counts

@@ -2,10 +2,10 @@
 
     testbed train --profile paper --cifar DIR --photos DIR --out DIR --minutes M
 
-Stage 1 trains the autoencoder. Stage 2 trains the eight enhancement networks, each on the
-pictures that the exact networks before it leave behind. Stage 3 counts how often predictions are
-wrong in each context, which gives CABAC its start states, and writes weights and manifest. A run
-that was interrupted goes on from its last checkpoint in the folder.
+Stage 1 trains the autoencoder, then anew the network that its latent is coded by. Stage 2 trains
+the eight enhancement networks, each on the pictures that the exact networks before it leave behind.
+Stage 3 counts how often predictions are wrong in each context, which gives CABAC its start states,
+and writes weights and manifest. A run that was interrupted goes on from its last checkpoint.
 """
 
 from __future__ import annotations
@@ -29,10 +29,13 @@ from codec.training.contexts import (
 from codec.training.data import TrainingData, load_training_data
 from codec.training.enhancement import train_enhancement
 from codec.training.export import autoencoder_tensors, write_profile
+from codec.training.latent_prior import latent_model, train_latent_prior
 from codec.training.loop import LoopSettings
 
 COUNTED_PICTURES = 15000
 VALIDATED_PICTURES = 1000
+PRIOR_SHARE = 0.06
+"""Of the minutes, for the network that chooses the contexts of the latent."""
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -114,6 +117,7 @@ def train_networks(data: TrainingData, options: argparse.Namespace) -> dict[str,
         )
 
     autoencoder_minutes = options.minutes * options.autoencoder_share
+    prior_minutes = options.minutes * PRIOR_SHARE
     model = train_autoencoder(data.train, settings(autoencoder_minutes), options.base_bpp)
     tensors = autoencoder_tensors(model.cpu(), data.train[:2000])
     autoencoder = ExactAutoencoder(
@@ -121,9 +125,12 @@ def train_networks(data: TrainingData, options: argparse.Namespace) -> dict[str,
         {k.removeprefix("decoder."): v for k, v in tensors.items()},
     )
     counted = slice(0, COUNTED_PICTURES)
-    latent = autoencoder.latent(data.train[counted])
-    tensors["latent.p1"] = torch.from_numpy(start_probabilities(count_latent(latent)))
-    plane_minutes = (options.minutes - autoencoder_minutes) / 8
+    all_latents = autoencoder.latent(data.train)
+    expected = latent_model(train_latent_prior(all_latents, settings(prior_minutes)))
+    tensors |= {f"latent.{k}": torch.from_numpy(v) for k, v in expected._asdict().items()}
+    counts = count_latent(all_latents[counted], expected)
+    tensors["latent.p1"] = torch.from_numpy(start_probabilities(counts))
+    plane_minutes = (options.minutes - autoencoder_minutes - prior_minutes) / 8
     for plane, network, values in train_enhancement(data, autoencoder, settings(plane_minutes)):
         tensors |= {f"enhancement{plane}.{key}": value for key, value in network.items()}
         fitted = fit_plane_model(values[counted], data.train[counted], plane)
