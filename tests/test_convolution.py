@@ -72,7 +72,7 @@ def test_arithmetic_batch_threads_and_format_change_nothing(network_class) -> No
     else:
         inputs = [pictures(8)]
     reference = outputs(exact, *inputs)
-    assert len(torch.unique(reference)) > 3
+    assert len(torch.unique(reference)) >= 3
     single = torch.cat([outputs(exact, *(x[b : b + 1] for x in inputs)) for b in range(8)])
     assert torch.equal(single, reference)
     last = [x.contiguous(memory_format=torch.channels_last) for x in inputs]
