@@ -17,11 +17,13 @@ def test_the_python_example_runs() -> None:
     assert result.failed == 0
 
 
-def test_the_scenario_is_valid(tmp_path: Path) -> None:
-    (text,) = re.findall(r"```yaml\n(.*?)```", README.read_text(), re.DOTALL)
+def test_the_scenarios_are_valid(tmp_path: Path) -> None:
+    whole, link = re.findall(r"```yaml\n(.*?)```", README.read_text(), re.DOTALL)
     file = tmp_path / "my.yaml"
-    file.write_text(text)
+    file.write_text(whole)
     assert len(load_scenario(file).link.snr_db) == 4
+    file.write_text("images: samples32\ncodecs: {type: semantic}\n" + link)
+    assert load_scenario(file).link.points == 2 * 2 * 2 * 4
 
 
 def test_nothing_is_left_to_be_filled_in() -> None:
