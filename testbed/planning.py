@@ -5,6 +5,7 @@ decoding). Of the channel it knows the model and the mean SNR, not the fade: it 
 packet error rates (channels/table_link.py) over PLANNING_FADES fades drawn for planning alone. The
 `oracle` is told the fades that the picture will meet. Which scheme a layer was given reaches the
 receiver as sizes do, by control information.
+Packets that are lost above the physical layer are not reckoned with.
 
 Layers that meet one fade together are planned together, layers with fades of their own one by one:
 see allocation.py for the methods and in what sense they are exact.
