@@ -334,7 +334,8 @@ def _schema(hint: Any, default: Any) -> dict[str, Any]:
         one = {"type": "array", "items": _schema(typing.get_args(hint)[0], None)}
     else:
         one = {"type": {float: "number", int: "integer", bool: "boolean"}.get(hint, "string")}
-    if origin is tuple or default is None:
+    # A file has no default that would mean anything.
+    if origin is tuple or default is None or isinstance(default, Path):
         return one
     return {"anyOf": [one, {"type": "array", "items": one, "minItems": 1}], "default": default}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
@@ -137,7 +138,9 @@ def test_mistakes(link: str, message: str) -> None:
 
 
 def test_the_schema_offers_every_parameter() -> None:
-    text = str(Scenario.model_json_schema())
+    schema = Scenario.model_json_schema()
+    assert json.loads(json.dumps(schema)) == schema
+    text = str(schema)
     for kind in ("channel", "packet loss"):
         for name in names_of(kind):
             assert f"'const': '{name}'" in text
