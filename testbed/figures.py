@@ -35,7 +35,7 @@ BOOTSTRAP_DRAWS = 1000
 FEWEST_IMAGES = 5
 """With fewer a bootstrap over images covers far less than it says, and no band is drawn."""
 
-TITLE_CHARACTERS = 56
+TITLE_CHARACTERS = 48
 """Of a line of a panel's title that fits its width."""
 
 NOTE_CHARACTERS = 78
