@@ -7,12 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from channels.coding import transport_block_code
-from channels.link import LinkSetting
+from channels.link import C_INIT, LinkSetting
 from channels.modulation import demodulate, modulate
 from channels.randomness import ChannelRandomness, derive_key
 from channels.scrambling import descramble_llr, scramble
 
-_C_INIT = 1 << 15
 LEAST_S = 0.2
 """Every stage is repeated until it has taken so long."""
 
@@ -36,18 +35,18 @@ def bench_link(setting: LinkSetting, packet_bytes: int = 1000, seed: int = 0) ->
     randomness = ChannelRandomness(derive_key("bench_link", seed))
     payload = randomness.generator("bits", 0).integers(0, 2, 8 * packet_bytes, np.uint8)
     coded = code.encode(payload)
-    scrambled = scramble(coded, _C_INIT)
+    scrambled = scramble(coded, C_INIT)
     symbols = modulate(scrambled, setting.modulation)
     received, noise = setting.channel.transmit(symbols, setting.no, randomness, 0)
     scrambled_llr = demodulate(received, noise, setting.modulation)
-    llr = descramble_llr(scrambled_llr, _C_INIT)
+    llr = descramble_llr(scrambled_llr, C_INIT)
     stages: dict[str, Callable[[], object]] = {
         "CRC and LDPC encoding": lambda: code.encode(payload),
-        "scrambling": lambda: scramble(coded, _C_INIT),
+        "scrambling": lambda: scramble(coded, C_INIT),
         "modulation": lambda: modulate(scrambled, setting.modulation),
         "channel": lambda: setting.channel.transmit(symbols, setting.no, randomness, 0),
         "demapping": lambda: demodulate(received, noise, setting.modulation),
-        "descrambling": lambda: descramble_llr(scrambled_llr, _C_INIT),
+        "descrambling": lambda: descramble_llr(scrambled_llr, C_INIT),
         "LDPC decoding and CRC": lambda: code.decode(llr, setting.max_iterations),
     }
     seconds = {name: _seconds(run) for name, run in stages.items()}

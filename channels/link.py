@@ -26,7 +26,7 @@ from channels.ldpc_decoder import DEFAULT_ITERATIONS
 from channels.modulation import bits_per_symbol, demodulate, modulate
 from channels.packet_loss import IidPacketLoss, PacketLoss
 from channels.randomness import ChannelRandomness
-from channels.scrambling import descramble_llr, scramble
+from channels.scrambling import descramble_llr, scramble, shared_channel_c_init
 from channels.snr import ebn0_db_from_esn0_db, noise_power
 from channels.transport_sizes import (
     MAX_CODE_RATE,
@@ -45,6 +45,8 @@ CODINGS: tuple[Coding, ...] = get_args(Coding)
 Damage = Literal["drop", "deliver"]
 DAMAGES: tuple[Damage, ...] = get_args(Damage)
 MAX_TRANSMISSIONS = 32
+#: Scrambles every packet; which sequence it is makes no difference here.
+C_INIT = shared_channel_c_init(n_rnti=1)
 MAX_PACKETS = 1 << 20
 """Numbers of an image's packets are below this."""
 
@@ -259,11 +261,6 @@ def _over_the_air(
     coded: NDArray[np.uint8], setting: LinkSetting, randomness: ChannelRandomness, number: int
 ) -> NDArray[np.float32]:
     """LLRs of coded bits after scrambling, modulation and channel, and their inverses."""
-    # One sequence for all packets of equal length: which one makes no difference here.
-    symbols = modulate(scramble(coded, _C_INIT), setting.modulation)
+    symbols = modulate(scramble(coded, C_INIT), setting.modulation)
     received, noise = setting.channel.transmit(symbols, setting.no, randomness, number)
-    return descramble_llr(demodulate(received, noise, setting.modulation), _C_INIT)
-
-
-_C_INIT = 1 << 15
-"""Of the Gold sequence: radio identity 1, codeword 0, cell identity 0 (TS 38.211, 7.3.1.1)."""
+    return descramble_llr(demodulate(received, noise, setting.modulation), C_INIT)

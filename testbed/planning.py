@@ -3,9 +3,9 @@
 The sender knows its own picture: how long each layer is and what PSNR it brings (measured by
 decoding). Of the channel it knows the model and the mean SNR, not the fade: it reckons with the
 packet error rates (channels/table_link.py) over PLANNING_FADES fades drawn for planning alone. The
-`oracle` is told the fades that the picture will meet. Which scheme a layer was given reaches the
-receiver as sizes do, by control information.
-Packets that are lost above the physical layer are not reckoned with.
+`oracle` is told the fades that the picture will meet. Packets that are lost above the physical
+layer are not reckoned with. Which scheme a layer was given reaches the receiver as sizes do, by
+control information.
 
 Layers that meet one fade together are planned together, layers with fades of their own one by one:
 see allocation.py for the methods and in what sense they are exact.

@@ -169,7 +169,9 @@ def _send(
             break
         uses = cost_of(packet, links).channel_uses
         times = min(link.setting.transmissions, (left - reserved) // uses)
-        setting = replace(link.setting, transmissions=times)
+        setting = link.setting
+        if times < setting.transmissions:
+            setting = replace(setting, transmissions=times)
         outcome = send(packet.to_bytes(), setting, randomness, number)
         sent.append(packet)
         outcomes.append(outcome)
