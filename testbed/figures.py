@@ -8,7 +8,6 @@ that resamples whole images with all their channel draws (percentile method).
 
 from __future__ import annotations
 
-import math
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from numpy.typing import NDArray
 
 from testbed.errors import OutputError
 from testbed.metrics import EXACT_PSNR_DB
-from testbed.protection import PLANNED
+from testbed.setting_words import setting_words
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -41,6 +40,9 @@ TITLE_CHARACTERS = 48
 NOTE_CHARACTERS = 78
 """Of the note below a figure that fit under one panel."""
 
+LEGEND_COLUMNS = 3
+"""Entries of the legend side by side above one panel."""
+
 PANELS_PER_PAGE = 3
 MAX_PAGES = 6
 
@@ -49,6 +51,8 @@ SETTING_COLUMNS = (
     "fading_block", "harq", "transmissions_allowed", "damage", "fidelity", "erasure_rate",
     "protection",
 )  # fmt: skip
+UNDEFINED = ("ssim", "packet_loss", "delivered_snr_db", "uncoded_ber")
+"""Columns that may hold no number."""
 METRICS = {"psnr_db": "PSNR (dB)", "ssim": "SSIM"}
 AXES = {
     "snr_db": ("snr", "$E_s/N_0$ per complex channel use (dB)"),
@@ -66,11 +70,11 @@ class Picture:
 
 
 def read_table(path: Path) -> pd.DataFrame:
-    """A trials.csv. Names stay text, also "null" and "007"; an undefined SSIM is NaN."""
+    """A trials.csv. Names stay text, also "null" and "007"; what is undefined is NaN."""
     return pd.read_csv(
         path,
         keep_default_na=False,
-        na_values={"ssim": ["nan"], "packet_loss": ["nan"]},
+        na_values={name: ["nan"] for name in UNDEFINED},
         dtype={"trial_id": str, "scenario": str, "codec": str, "image": str},
     )
 
@@ -102,57 +106,21 @@ def draw_figures(table: pd.DataFrame, folder: Path) -> tuple[list[Path], int]:
 
 
 def _panels(part: pd.DataFrame, axis: str) -> list[tuple[str, pd.DataFrame]]:
-    """(what is held fixed, its rows) for each setting of everything else with >= 2 values."""
-    others = [column for column in SETTING_COLUMNS if column != axis]
+    """(what is held fixed, its rows) for each setting of everything else with >= 2 values.
+
+    Protections are compared with each other: where there are several, they share a panel.
+    """
+    shared = {axis, "protection"} if part["protection"].nunique() > 1 else {axis}
+    others = [column for column in SETTING_COLUMNS if column not in shared]
     varying = [column for column in others if part[column].nunique() > 1]
     panels = []
     for values, rows in part.groupby(others, sort=False, dropna=False):
         if rows[axis].nunique() < 2:
             continue
         setting = dict(zip(others, values, strict=True))
-        panels.append((_words(setting, varying), rows))
+        title = setting_words(setting, varying, set(rows["protection"]))
+        panels.append((textwrap.fill(title, TITLE_CHARACTERS), rows))
     return panels
-
-
-def _words(setting: dict[str, object], varying: Sequence[str]) -> str:
-    """The panel's title: channel, modulation and code rate always, the rest where it varies or is
-    not the default.
-    """
-    channel = {"awgn": "AWGN", "rayleigh_block": "Rayleigh block fading"}
-    words = [channel.get(str(setting["channel"]), str(setting["channel"]))]
-    # A policy that chooses schemes goes by its own name, unless the scenario gave it another.
-    if setting["protection"] not in PLANNED:
-        rate = f"rate {setting['code_rate']:.3g}" if setting["coding"] == "ldpc" else "uncoded"
-        words.append(f"{str(setting['modulation']).upper()} {rate}")
-    if "snr_db" in setting:
-        words.append(f"$E_s/N_0$ {setting['snr_db']:g} dB")
-    if "cbr" in setting:
-        words.append(f"CBR {setting['cbr']:.3g}")
-    if "packet_loss" in setting:
-        loss = float(str(setting["packet_loss"]))
-        # Not a number: a loss model that does not state its mean.
-        if not math.isnan(loss) and ("packet_loss" in varying or loss):
-            words.append(f"loss {100 * loss:.3g} %")
-    if setting["loss_model"] != "iid":
-        words.append(str(setting["loss_model"]))
-    if "fading_block" in varying or setting["fading_block"] != "packet":
-        words.append(f"fade per {setting['fading_block']}")
-    times = setting["transmissions_allowed"]
-    if "transmissions_allowed" in varying or times != 1:
-        words.append(f"{times} transmission{'s' * (times != 1)}")
-    if "harq" in varying or setting["harq"] != "incremental":
-        words.append(str(setting["harq"]))
-    if "fidelity" in varying or setting["fidelity"] != "exact":
-        words.append({"exact": "bit by bit", "tables": "by tables"}[str(setting["fidelity"])])
-    if "damage" in varying or setting["damage"] != "drop":
-        words.append(
-            {"drop": "errors dropped", "deliver": "errors delivered"}[str(setting["damage"])]
-        )
-    if "erasure_rate" in varying or setting["erasure_rate"] != 1.0:
-        words.append(f"erasure rate {setting['erasure_rate']:.3g}")
-    if "protection" in varying or setting["protection"] != "equal":
-        words.append(f"protection {setting['protection']}")
-    return textwrap.fill(", ".join(words), TITLE_CHARACTERS)
 
 
 def _curves(panels: list[tuple[str, pd.DataFrame]], axis: str, metric: str, size: str) -> Figure:
@@ -164,25 +132,22 @@ def _curves(panels: list[tuple[str, pd.DataFrame]], axis: str, metric: str, size
             2, len(panels), figsize=(3.5 * len(panels), 3.4), sharex="col", sharey="row",
             squeeze=False, height_ratios=(4, 1), layout="constrained",
         )  # fmt: skip
-        codecs = list(dict.fromkeys(name for _, rows in panels for name in rows["codec"]))
+        curves = _curve_looks(pd.concat([rows for _, rows in panels]))
         exact = False
         bands = panels[0][1]["image"].nunique() >= FEWEST_IMAGES
         for column, (title, rows) in enumerate(panels):
             above, below = grid[:, column]
-            for index, codec in enumerate(codecs):
-                own = rows[rows["codec"] == codec]
-                look = {
-                    "color": COLOURS[index % len(COLOURS)],
-                    "marker": MARKERS[index % len(MARKERS)],
-                    "linestyle": LINES[index % len(LINES)],
-                }
+            for (codec, protection), (label, look) in curves.items():
+                own = rows[(rows["codec"] == codec) & (rows["protection"] == protection)]
+                if own.empty:
+                    continue
                 points = [
                     (float(str(x)), *_mean_interval(group, metric), group["failed"].mean())
                     for x, group in own.groupby(axis)
                 ]
                 exact |= metric == "psnr_db" and bool(np.isinf(own[metric]).any())
                 x, mean, low, high, failed = np.array(points).T
-                above.plot(x, mean, label=codec, **look)
+                above.plot(x, mean, label=label, **look)
                 if bands:
                     above.fill_between(x, low, high, color=look["color"], alpha=0.18, linewidth=0)
                 below.plot(x, 100 * failed, **look)
@@ -191,9 +156,15 @@ def _curves(panels: list[tuple[str, pd.DataFrame]], axis: str, metric: str, size
             below.set_ylim(-5, 105)
         grid[0, 0].set_ylabel(METRICS[metric])
         grid[1, 0].set_ylabel("failed (%)")
+        handles = {
+            label: handle
+            for axes in grid[0]
+            for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
+        }
         figure.legend(
-            *grid[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=len(codecs)
-        )
+            handles.values(), handles.keys(), loc="outside upper center",
+            ncols=min(len(handles), LEGEND_COLUMNS * len(panels)),
+        )  # fmt: skip
         first = panels[0][1]
         interval = "mean and 95 % interval" if bands else "mean (too few images for an interval)"
         note = (
@@ -206,6 +177,30 @@ def _curves(panels: list[tuple[str, pd.DataFrame]], axis: str, metric: str, size
         lines = textwrap.fill(note, NOTE_CHARACTERS * len(panels))
         figure.supxlabel(lines, fontsize=6, color="0.35")
     return figure
+
+
+def _curve_looks(table: pd.DataFrame) -> dict[tuple[str, str], tuple[str, dict[str, str]]]:
+    """Label and look of each (codec, protection).
+
+    One colour for a codec if there are several, one for a protection otherwise; no two curves
+    share both marker and line.
+    """
+    pairs = list(dict.fromkeys(zip(table["codec"], table["protection"], strict=True)))
+    codecs = list(dict.fromkeys(codec for codec, _ in pairs))
+    protections = list(dict.fromkeys(protection for _, protection in pairs))
+    looks = {}
+    for index, (codec, protection) in enumerate(pairs):
+        words = [codec] * (len(codecs) > 1 or len(protections) == 1)
+        words += [protection] * (len(protections) > 1)
+        hue = codecs.index(codec) if len(codecs) > 1 else protections.index(protection)
+        look = {
+            "color": COLOURS[hue % len(COLOURS)],
+            "marker": MARKERS[index % len(MARKERS)],
+            "linestyle": LINES[(index if len(protections) == 1 else protections.index(protection))
+                               % len(LINES)],
+        }  # fmt: skip
+        looks[codec, protection] = (", ".join(words), look)
+    return looks
 
 
 def _mean_interval(group: pd.DataFrame, metric: str) -> tuple[float, float, float]:

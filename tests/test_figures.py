@@ -11,11 +11,13 @@ import pytest
 from testbed.figures import (
     EXACT_PSNR_DB,
     Picture,
+    _curve_looks,
     _panels,
     draw_figures,
     draw_strip,
     read_table,
 )
+from testbed.setting_words import part_words
 
 
 def table(
@@ -81,6 +83,41 @@ def test_a_setting_that_varies_is_named_at_its_default_too() -> None:
     frame = pd.concat([table(), table().assign(transmissions_allowed=4)])
     titles = [title.replace("\n", " ") for title, _ in _panels(frame, "snr_db")]
     assert [title.rsplit(", ")[-1] for title in titles] == ["1 transmission", "4 transmissions"]
+
+
+def test_protections_share_a_panel() -> None:
+    planned = table().assign(protection="optimised")
+    ((title, rows),) = _panels(pd.concat([table(), planned]), "snr_db")
+    assert title.replace("\n", " ") == "AWGN, 16QAM rate 0.5 unless planned, CBR 0.25"
+    looks = _curve_looks(rows)
+    assert [label for label, _ in looks.values()] == [
+        "layered, equal", "jpeg, equal", "layered, optimised", "jpeg, optimised",
+    ]  # fmt: skip
+    assert len({(look["marker"], look["linestyle"]) for _, look in looks.values()}) == 4
+    assert len({look["color"] for _, look in looks.values()}) == 2
+
+
+def test_one_codec_is_told_apart_by_its_protections() -> None:
+    looks = _curve_looks(
+        pd.concat(
+            [table(codecs=("layered",)), table().assign(codec="layered", protection="oracle")]
+        )
+    )
+    assert [label for label, _ in looks.values()] == ["equal", "oracle"]
+    assert len({look["color"] for _, look in looks.values()}) == 2
+
+
+@pytest.mark.parametrize(
+    ("label", "words"),
+    [
+        ("awgn", "AWGN"),
+        ("rician(k_db=6)", "Rician fading (k 6 dB)"),
+        ("ofdm(speed_m_s=10, pilot_symbols=[2 11])", "OFDM (speed 10 m/s, pilot symbols [2 11])"),
+        ("my_channel(depth=2)", "my channel (depth 2)"),
+    ],
+)
+def test_channels_are_said_in_words(label: str, words: str) -> None:
+    assert part_words(label) == words
 
 
 def test_a_single_setting_gives_no_curve(tmp_path: Path) -> None:
