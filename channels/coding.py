@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from channels.crc import CRC_BITS, CRC_POLYNOMIALS, CrcKind, crc_remainder, write_crc
 from channels.errors import ChannelError
+from channels.harq import SoftBuffer
 from channels.ldpc_decoder import DEFAULT_ITERATIONS, decode_ldpc
 from channels.ldpc_encoder import encode_ldpc
 from channels.ldpc_graph import LdpcGraph, ldpc_graph
@@ -166,6 +167,10 @@ class TransportBlockCode:
             ChannelError: `llr` has another size, or no iteration is allowed.
         """
         return self.decode_words(self.words(llr), self._graph, max_iterations)
+
+    def reception(self, max_iterations: int = DEFAULT_ITERATIONS) -> SoftBuffer:
+        """A receiver that has heard nothing yet. `max_iterations`: of the LDPC decoder."""
+        return SoftBuffer(self, max_iterations)
 
     def words(self, llr: NDArray[np.float32]) -> NDArray[np.float32]:
         """The LLRs of one reception, float32[coded_bits], by code block: float32[blocks, n].

@@ -6,23 +6,30 @@ with the part of the code that has been received so far. Two ways to choose what
     chase         0, 0, 0, 0    the same bits: their SNRs add up
     incremental   0, 2, 3, 1    other parities: the code rate falls as well
 
+Blocks without redundancy versions, as those of polar codes, repeat the same bits either way.
+
 Source: 3GPP TS 38.212, 5.4.2.1 (redundancy versions); D. Chase, "Code combining: a maximum-
 likelihood decoding approach for combining an arbitrary number of noisy packets", IEEE Trans.
 Commun. 33(5), 1985.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from channels.coding import TransportBlockCode
+from channels.block import Block
 from channels.errors import ChannelError
 from channels.kernels import kernel
 from channels.ldpc_decoder import DEFAULT_ITERATIONS
 from channels.ldpc_graph import check_version, combined_graph, mother_code, received_positions
+
+if TYPE_CHECKING:
+    from channels.coding import TransportBlockCode
 
 HarqMode = Literal["chase", "incremental"]
 
@@ -63,9 +70,10 @@ class SoftBuffer:
     With a single reception of version 0 it decides exactly as `TransportBlockCode.decode`.
     """
 
-    def __init__(self, code: TransportBlockCode) -> None:
-        """An empty buffer for one block of `code`."""
+    def __init__(self, code: TransportBlockCode, max_iterations: int = DEFAULT_ITERATIONS) -> None:
+        """An empty buffer for one block of `code`. `max_iterations`: of the decoder, at least 1."""
         self._code = code
+        self._max_iterations = max_iterations
         self._block = (
             code.sizes.block_information_bits,
             code.sizes.block_coded_bits,
@@ -106,7 +114,7 @@ class SoftBuffer:
         """
         return self._llr[:, received_positions(*self._block, frozenset(self._versions))]
 
-    def decode(self, max_iterations: int = DEFAULT_ITERATIONS) -> tuple[NDArray[np.uint8], bool]:
+    def decode(self) -> tuple[NDArray[np.uint8], bool]:
         """Decode all receptions together; more can be added afterwards.
 
         Returns:
@@ -117,7 +125,7 @@ class SoftBuffer:
         """
         words = self.words()
         graph = combined_graph(*self._block, frozenset(self._versions))
-        return self._code.decode_words(words, graph, max_iterations)
+        return self._code.decode_words(words, graph, self._max_iterations)
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,7 +144,7 @@ class HarqOutcome:
 
 
 def send_with_harq(
-    code: TransportBlockCode,
+    block: Block,
     payload: NDArray[np.uint8],
     transmit: Callable[[NDArray[np.uint8], int], NDArray[np.float32]],
     mode: HarqMode = "incremental",
@@ -146,24 +154,24 @@ def send_with_harq(
     """Send one block until it is decoded or may not be sent again; the answers come for free.
 
     Args:
-        code: of the block.
+        block: of any code; those without redundancy versions repeat the same bits.
         payload: uint8[payload_bits], each 0 or 1.
         transmit: takes the coded bits, uint8[coded_bits], and the number of the transmission, the
             first being 0; gives their LLRs, float32[coded_bits].
         mode: what is sent again, "chase" or "incremental".
         max_transmissions: the first included, at least 1.
-        max_iterations: of the LDPC decoder, at each attempt.
+        max_iterations: of a decoder that iterates, at each attempt.
 
     Raises:
         ChannelError: a payload of another size, an unknown mode, or no transmission allowed.
     """
     if max_transmissions < 1:
         raise ChannelError(f"HARQ: expected max_transmissions >= 1, found {max_transmissions}")
-    buffer = SoftBuffer(code)
+    reception = block.reception(max_iterations)
     for transmission in range(max_transmissions):
         rv = redundancy_version(mode, transmission)
-        buffer.add(transmit(code.encode_version(payload, rv), transmission), rv)
-        decided, ok = buffer.decode(max_iterations)
+        reception.add(transmit(block.encode_version(payload, rv), transmission), rv)
+        decided, ok = reception.decode()
         if ok:
             break
     return HarqOutcome(decided, ok, transmission + 1)

@@ -15,16 +15,15 @@ The number tables are read from the installed Sionna distribution, without impor
 """
 
 import csv
-import importlib.util
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from channels.errors import ChannelError
+from channels.sionna_tables import sionna_folder
 
 BaseGraph = Literal[1, 2]
 
@@ -153,11 +152,7 @@ def base_graph_table(base_graph: BaseGraph) -> NDArray[np.int32]:
     Raises:
         ChannelError: Sionna is not installed.
     """
-    # find_spec of a top-level package looks for its folder and runs none of its code.
-    package = importlib.util.find_spec("sionna")
-    if package is None or not package.submodule_search_locations:
-        raise ChannelError("LDPC tables: expected the package sionna-no-rt, found none installed")
-    folder = Path(package.submodule_search_locations[0]) / "phy" / "fec" / "ldpc" / "codes"
+    folder = sionna_folder("LDPC tables", "fec", "ldpc", "codes")
     entries: list[list[int]] = []
     row = -1
     with (folder / f"5G_bg{base_graph}.csv").open(newline="", encoding="utf-8-sig") as table:

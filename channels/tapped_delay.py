@@ -19,11 +19,9 @@ the phase of the line of sight is uniform, since no distance is known. Angles ar
 The tables are read from the installed Sionna distribution, without importing Sionna.
 """
 
-import importlib.util
 import json
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -31,6 +29,7 @@ from numpy.typing import NDArray
 
 from channels.channel import check_choice
 from channels.errors import ChannelError
+from channels.sionna_tables import sionna_folder
 
 #: Models by name.
 MODELS = tuple(f"{family}-{letter}" for family in ("TDL", "CDL") for letter in "ABCDE")
@@ -233,11 +232,7 @@ def _with_los(
 
 
 def _read_table(model: str) -> dict[str, Any]:
-    # find_spec of a top-level package looks for its folder and runs none of its code.
-    package = importlib.util.find_spec("sionna")
-    if package is None or not package.submodule_search_locations:
-        raise ChannelError(f"{model}: expected the package sionna-no-rt, found none installed")
-    folder = Path(package.submodule_search_locations[0]) / "phy" / "channel" / "tr38901" / "models"
+    folder = sionna_folder(model, "channel", "tr38901", "models")
     path = folder / "v19_2" / f"{model}.json"
     if not path.is_file():
         raise ChannelError(f"{model}: expected its table in sionna-no-rt 2.2 or later, found none")

@@ -139,7 +139,7 @@ def largest_payload_bits(
     most_blocks = max(1, -(-most_information // (limit - SEGMENT_CRC_BITS)))
     for blocks in range(most_blocks, 0, -1):
         n = channel_uses // blocks * bits_per_symbol
-        k = min(limit, _most_information_bits(n, code_rate))
+        k = min(limit, most_information_bits(n, code_rate))
         checked_bits = k if blocks == 1 else blocks * (k - SEGMENT_CRC_BITS)
         best = 0
         for payload in _payloads_within(checked_bits, crc):
@@ -185,7 +185,8 @@ def _fewest_coded_bits(k: int, code_rate: float, bits_per_symbol: int) -> int:
     return symbols * bits_per_symbol
 
 
-def _most_information_bits(n: int, code_rate: float) -> int:
+def most_information_bits(n: int, code_rate: float) -> int:
+    """The largest k with k / n <= code_rate."""
     if n <= 0:
         return 0
     k = math.floor(n * code_rate) + 1

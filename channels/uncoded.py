@@ -9,6 +9,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from channels.block import RepeatedReception
 from channels.crc import CRC_BITS, CRC_POLYNOMIALS, CrcKind, crc_remainder, write_crc
 from channels.errors import ChannelError
 from channels.transport_sizes import SHORT_CRC_PAYLOAD_BITS, transport_crc
@@ -76,6 +77,14 @@ class UncodedBlock:
         polynomial = CRC_POLYNOMIALS[self._crc()]
         ok = crc_remainder(decided, 0, checked, polynomial, self.crc_bits) == 0
         return decided[: self.payload_bits], ok
+
+    def encode_version(self, payload: NDArray[np.uint8], rv: int) -> NDArray[np.uint8]:  # noqa: ARG002
+        """`encode`: every transmission has the same bits."""
+        return self.encode(payload)
+
+    def reception(self, max_iterations: int = 0) -> RepeatedReception:  # noqa: ARG002
+        """A receiver that has heard nothing yet; nothing iterates."""
+        return RepeatedReception(self)
 
     def _crc(self) -> CrcKind:
         kind = transport_crc(self.payload_bits, "5g")

@@ -31,6 +31,7 @@ from channels.mutual_information import (
     effective_snrs_db,
     snr_db_of_information,
 )
+from channels.polar_code import polar_code
 from channels.randomness import ChannelRandomness, derive_key
 from channels.snr import esn0_db_from_ebn0_db, noise_power
 from channels.transport_sizes import transport_sizes
@@ -121,6 +122,12 @@ def test_effective_snr_of_known_mixtures() -> None:
     assert effective_snr_db(half, "bpsk") == pytest.approx(-2.823, abs=0.002)
     blocks = np.repeat(noise_power(3.0) * np.array([1.0, 0.1]), 20)
     assert effective_snrs_db(blocks, "qpsk", 2) == pytest.approx([3.0, 13.0], abs=1e-6)
+    # A sample on the border of two blocks belongs to both.
+    found = effective_snrs_db(np.array([0.1, 0.2, 0.4]), "16qam", 2)
+    expected = [
+        effective_snr_db(np.array(mix), "16qam") for mix in ([0.1, 0.1, 0.2], [0.2, 0.4, 0.4])
+    ]
+    assert found == pytest.approx(expected, abs=1e-6)
 
 
 def test_impossible_information_is_refused() -> None:
@@ -129,7 +136,7 @@ def test_impossible_information_is_refused() -> None:
     with pytest.raises(ChannelError, match="modulation"):
         bicm_information(0.0, "8psk")
     with pytest.raises(ChannelError, match="equal blocks"):
-        effective_snrs_db(np.ones(5), "qpsk", 2)
+        effective_snrs_db(np.ones(5), "qpsk", 0)
 
 
 # Curves through given counts
@@ -254,6 +261,33 @@ def test_impossible_tables_are_refused() -> None:
         TableKey("qpsk", 0.5, 64, words=0)
     with pytest.raises(ChannelError, match="versions"):
         TableKey("qpsk", 0.5, 64, versions=())
+    with pytest.raises(ChannelError, match="code: expected one of ldpc, polar, found 'none'"):
+        TableKey("qpsk", 0.5, 64, code="none")  # type: ignore[arg-type]
+    with pytest.raises(ChannelError, match="version 0 of a polar code"):
+        TableKey("qpsk", 0.5, 64, versions=(0, 2), code="polar")
+    with pytest.raises(ChannelError, match="at most 1007 payload bits"):
+        TableKey("qpsk", 0.5, 1008, code="polar")
+
+
+def test_polar_codes_have_tables_of_their_own() -> None:
+    """Of the sizes that they take; a second reception of the same bits is worth 3 dB."""
+    once = error_curve("qpsk", 0.5, 128, 600, code="polar")
+    twice = error_curve("qpsk", 0.5, 128, 600, versions=(0, 0), code="polar")
+    assert once.lower.key.code == "polar"
+    # At one error in ten LDPC needs some tenths of a decibel more.
+    ldpc = error_curve("qpsk", 0.5, 128, 600)
+    assert 0.1 < ldpc.threshold_db - once.threshold_db < 1.0
+    assert once.threshold_db - twice.threshold_db == pytest.approx(10 * np.log10(2), abs=0.1)
+    # At rate 1/40 at most 188 bits are taken.
+    low = error_curve("qpsk", 1 / 40, 184, 20, code="polar")
+    assert low.upper.key.payload_bits == 184
+    # Whatever a packet's size, there are tables of its mother code.
+    codes = {payload: polar_code(payload + 16, 2 * payload + 32) for payload in range(8, 1008, 8)}
+    kinds = {
+        payload: (code.mother_bits, code.n > code.mother_bits) for payload, code in codes.items()
+    }
+    grid = block_errors._polar_grid(0.5, 2)
+    assert {kinds[payload] for payload in grid} == set(kinds.values()) and len(grid) < 60
 
 
 # Files
@@ -295,8 +329,9 @@ def test_files_come_back_as_they_were(own_folder: Path, monkeypatch: pytest.Monk
         TableKey("qpsk", 0.5, 64, words=30, seed=1),
         TableKey("qpsk", 0.5, 64, words=30, versions=(0, 2)),
         TableKey("qpsk", 0.5, 64, words=30, max_iterations=10),
+        TableKey("qpsk", 0.5, 64, words=30, code="polar"),
     ]
-    assert len({other.file_name() for other in [key, *others]}) == 8
+    assert len({other.file_name() for other in [key, *others]}) == 9
 
 
 def test_damaged_files_are_made_anew(own_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

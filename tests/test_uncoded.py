@@ -8,7 +8,7 @@ from scipy.special import ndtr
 
 from channels.errors import ChannelError
 from channels.fading import RayleighBlock
-from channels.link import LinkSetting, packet_cost, send_packets
+from channels.link import LinkSetting, packet_cost, send_packet
 from channels.randomness import ChannelRandomness, derive_key
 from channels.uncoded import UncodedBlock, largest_uncoded_payload_bits, uncoded_block
 
@@ -54,7 +54,7 @@ def test_any_error_is_noticed() -> None:
 
 def bit_error_rate(setting: LinkSetting, count: int, size: int) -> tuple[float, int]:
     packets = [np.random.default_rng(i).bytes(size) for i in range(count)]
-    outcomes = send_packets(packets, setting, RANDOMNESS)
+    outcomes = [send_packet(p, setting, RANDOMNESS, n) for n, p in enumerate(packets)]
     wrong = sum(
         (int.from_bytes(a, "big") ^ int.from_bytes(b.data or b"", "big")).bit_count()
         for a, b in zip(packets, outcomes, strict=True)
