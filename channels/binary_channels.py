@@ -13,6 +13,7 @@ the mean squared error of y, as for every channel: y = +-a x with a the smaller 
 Source: T. Richardson, R. Urbanke, "Modern Coding Theory", 2008, sections 3.1 and 4.1.
 """
 
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -41,23 +42,18 @@ def bpsk_equivalent(flip_probability: float) -> tuple[float, float]:
     return float(amplitude), float(4.0 * amplitude / certainty)
 
 
-@register_channel("bsc")
-@dataclass(frozen=True)
-class BinarySymmetricChannel(Channel):
-    """Each bit is flipped with `flip_probability`, 0 .. 0.5, independently; the SNR is ignored.
-
-    A bit that is flipped at one probability is flipped at every higher one.
-
-    Raises:
-        ChannelError: a probability outside 0 .. 0.5.
-    """
+class BinaryChannel(Channel):
+    """What the channels here have in common: each is what becomes of a bit."""
 
     modulations: ClassVar[tuple[str, ...]] = ("bpsk",)
+    #: What the uniform variates are drawn for, see `ChannelRandomness.generator`.
+    purpose: ClassVar[str]
 
-    flip_probability: float = 0.05
-
-    def __post_init__(self) -> None:
-        check_range("flip_probability", self.flip_probability, 0.0, 0.5)
+    @abstractmethod
+    def fates(
+        self, uniform: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Amplitude and noise power of each bit, both float64[n], by its own uniform variate."""
 
     def transmit(
         self,
@@ -67,15 +63,45 @@ class BinarySymmetricChannel(Channel):
         packet: int,
     ) -> tuple[NDArray[np.complex128], NDArray[np.float64]]:
         """See `Channel.transmit`."""
-        n = len(symbols)
-        flipped = randomness.generator("bit flips", packet).random(n) < self.flip_probability
+        uniform = randomness.generator(self.purpose, packet).random(len(symbols))
+        amplitudes, noise = self.fates(uniform)
+        return amplitudes * symbols, noise
+
+    def untold(self) -> str | None:
+        """See `Channel.untold`."""
+        return "bits that are flipped or erased"
+
+
+@register_channel("bsc")
+@dataclass(frozen=True)
+class BinarySymmetricChannel(BinaryChannel):
+    """Each bit is flipped with `flip_probability`, 0 .. 0.5, independently; the SNR is ignored.
+
+    A bit that is flipped at one probability is flipped at every higher one.
+
+    Raises:
+        ChannelError: a probability outside 0 .. 0.5.
+    """
+
+    purpose: ClassVar[str] = "bit flips"
+
+    flip_probability: float = 0.05
+
+    def __post_init__(self) -> None:
+        check_range("flip_probability", self.flip_probability, 0.0, 0.5)
+
+    def fates(
+        self, uniform: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """See `BinaryChannel.fates`."""
         amplitude, noise_power = bpsk_equivalent(self.flip_probability)
-        return np.where(flipped, -amplitude, amplitude) * symbols, np.full(n, noise_power)
+        flipped = uniform < self.flip_probability
+        return np.where(flipped, -amplitude, amplitude), np.full(len(uniform), noise_power)
 
 
 @register_channel("bec")
 @dataclass(frozen=True)
-class BinaryErasureChannel(Channel):
+class BinaryErasureChannel(BinaryChannel):
     """Each bit is erased with `erasure_probability`, 0 .. 1, independently; the SNR is ignored.
 
     The others are known for certain. A bit that is erased at one probability is erased at every
@@ -85,22 +111,17 @@ class BinaryErasureChannel(Channel):
         ChannelError: a probability outside 0 .. 1.
     """
 
-    modulations: ClassVar[tuple[str, ...]] = ("bpsk",)
+    purpose: ClassVar[str] = "bit erasures"
 
     erasure_probability: float = 0.1
 
     def __post_init__(self) -> None:
         check_range("erasure_probability", self.erasure_probability, 0.0, 1.0)
 
-    def transmit(
-        self,
-        symbols: NDArray[np.complex128],
-        no: float,  # noqa: ARG002
-        randomness: ChannelRandomness,
-        packet: int,
-    ) -> tuple[NDArray[np.complex128], NDArray[np.float64]]:
-        """See `Channel.transmit`."""
-        uniform = randomness.generator("bit erasures", packet).random(len(symbols))
-        erased = uniform < self.erasure_probability
+    def fates(
+        self, uniform: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """See `BinaryChannel.fates`."""
         amplitude, noise_power = bpsk_equivalent(0.0)
-        return np.where(erased, 0.0, amplitude) * symbols, np.where(erased, 1.0, noise_power)
+        erased = uniform < self.erasure_probability
+        return np.where(erased, 0.0, amplitude), np.where(erased, 1.0, noise_power)

@@ -14,16 +14,28 @@ imported before it is used:
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from channels.errors import ChannelError
 from channels.randomness import ChannelRandomness
+from channels.registry import add_to
 
 #: How long a block-fading gain lasts: each packet has its own, or all of an image share one.
 FADING_BLOCKS = ("packet", "image")
+
+
+ErrorKind = Literal["white", "mean", "untold"]
+
+
+class Distribution(Protocol):
+    """A continuous distribution, such as those of `scipy.stats`."""
+
+    def cdf(self, x: NDArray[np.float64], /) -> NDArray[np.float64]:
+        """P(X <= x)."""
+        ...
 
 
 class Channel(ABC):
@@ -66,6 +78,90 @@ class Channel(ABC):
             complex128[n], equalised symbols, and float64[n], the noise power left in each, > 0.
         """
 
+    def noise_powers(
+        self, symbols: int, no: float, randomness: ChannelRandomness, packet: int
+    ) -> NDArray[np.float64] | float:
+        """The noise powers that `transmit` reports for a packet of so many symbols.
+
+        Here it is asked; a channel that knows a shorter way overrides this, and has to agree with
+        its `transmit`. A subclass that overrides `transmit` alone gets the methods here again,
+        this one and `effective_noise`, not those of its base.
+
+        Args:
+            symbols: how many, at least 1.
+            no: noise power per complex channel use.
+            randomness: the image's draws.
+            packet: the packet's number within the image.
+
+        Returns:
+            float64[symbols], each > 0, or one number for all of them, which is much faster.
+        """
+        return self.transmit(np.ones(symbols, np.complex128), no, randomness, packet)[1]
+
+    def effective_noise(
+        self,
+        modulation: str,  # noqa: ARG002
+        symbols: int,
+        no: float,
+        randomness: ChannelRandomness,
+        packet: int,
+    ) -> NDArray[np.float64] | float:
+        """Noise powers that stand for all that goes wrong with a packet's symbols.
+
+        White noise of these powers, known to the receiver, lets as many packets fail: see
+        `channels.table_link`. Here they are `noise_powers`; a channel whose receiver is mistaken
+        about more than a mean answers otherwise, and so does one for which fewer samples do.
+
+        Args:
+            modulation: a name in `channels.modulation.BITS_PER_SYMBOL`.
+            symbols: see `noise_powers`, also for the others.
+            no: noise power per complex channel use.
+            randomness: the image's draws.
+            packet: the packet's number within the image.
+
+        Returns:
+            float64[n], n at least 1 and at most `symbols`, each > 0: samples spread evenly over the
+            packet, in order; their number depends on `symbols` alone. Or one number for all.
+        """
+        return self.noise_powers(symbols, no, randomness, packet)
+
+    def untold(self) -> str | None:
+        """What this channel does to symbols that no noise powers tell; None if they tell all."""
+        return None
+
+    def errors_are(self) -> ErrorKind:
+        """How the errors that are left in the symbols go with the noise powers reported for them.
+
+        "white": given these powers, complex normal and independent from symbol to symbol. "mean":
+        of these powers on average, and no more is said. "untold": the receiver is mistaken. What a
+        channel states here and in the two methods below is what a run is held against; none of it
+        is used to send anything.
+        """
+        return "mean"
+
+    def power_gain(
+        self,
+        randomness: ChannelRandomness,  # noqa: ARG002
+        packet: int,  # noqa: ARG002
+    ) -> float | None:
+        """The power gain that a packet's first symbol meets; None where the channel states none.
+
+        With white errors the noise power that is reported for this symbol is `no` over it.
+        """
+        return None
+
+    def power_gain_distribution(self) -> Distribution | None:
+        """The distribution of `power_gain`; None where it has no density in closed form."""
+        return None
+
+    def __init_subclass__(cls, **arguments: Any) -> None:
+        super().__init_subclass__(**arguments)
+        # What was right for the base's `transmit` need not be for another.
+        if "transmit" in vars(cls):
+            for name in ("noise_powers", "effective_noise"):
+                if name not in vars(cls):
+                    setattr(cls, name, getattr(Channel, name))
+
 
 AnyChannel = TypeVar("AnyChannel", bound=type[Channel])
 
@@ -74,18 +170,8 @@ CHANNELS: dict[str, type[Channel]] = {}
 
 
 def register_channel(name: str) -> Callable[[AnyChannel], AnyChannel]:
-    """Make a class available to scenarios as `name`.
-
-    Raises:
-        ChannelError: the name is taken by another class.
-    """
-
-    def register(channel: AnyChannel) -> AnyChannel:
-        if CHANNELS.setdefault(name, channel) is not channel:
-            raise ChannelError(f"channel {name!r}: expected a new name, found {CHANNELS[name]}")
-        return channel
-
-    return register
+    """Make a class available to scenarios as `name`. Raises ChannelError if that is taken."""
+    return add_to(CHANNELS, "channel", name)
 
 
 def check_choice(field: str, found: object, known: tuple[str, ...]) -> None:
@@ -95,6 +181,10 @@ def check_choice(field: str, found: object, known: tuple[str, ...]) -> None:
 
 
 def check_range(field: str, found: float, low: float, high: float) -> None:
-    """Raises ChannelError unless low <= found <= high; NaN is in no range."""
-    if not low <= found <= high:
+    """Raises ChannelError unless low <= found <= high; NaN is in no range, nor is a text."""
+    try:
+        inside = low <= found <= high
+    except TypeError:
+        raise ChannelError(f"{field}: expected {low} .. {high}, found {found!r}") from None
+    if not inside:
         raise ChannelError(f"{field}: expected {low} .. {high}, found {found}")

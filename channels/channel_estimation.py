@@ -91,6 +91,12 @@ class LeastSquares:
         power: NDArray[np.float64] = no * np.sum(self._weights**2, axis=1) + missed
         return power
 
+    def regression(self, no: float) -> tuple[NDArray[np.complex128], NDArray[np.float64]]:
+        """Of the response on raw estimates: factors, complex128[symbols], and error powers."""
+        raw_power = self._power + no * np.sum(self._weights**2, axis=1)
+        error = np.maximum(1.0 - np.abs(self._cross) ** 2 / raw_power, 0.0)
+        return self._cross / raw_power, error
+
     def estimate(
         self, pilots: NDArray[np.complex128], no: float
     ) -> tuple[NDArray[np.complex128], NDArray[np.float64]]:
@@ -100,9 +106,7 @@ class LeastSquares:
         and a symbol divided by it is biased towards 0. So it is scaled by that regression, element
         by element.
         """
-        raw_power = self._power + no * np.sum(self._weights**2, axis=1)
-        scale = self._cross / raw_power
-        error = np.maximum(1.0 - np.abs(self._cross) ** 2 / raw_power, 0.0)
+        scale, error = self.regression(no)
         response = scale[:, None] * self.interpolate(pilots)
         return response, np.repeat(error[:, None], pilots.shape[2], axis=1)
 

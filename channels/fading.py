@@ -15,7 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammainccinv, gammaincinv
 
-from channels.channel import FADING_BLOCKS, Channel, check_choice, check_range, register_channel
+from channels.channel import (
+    FADING_BLOCKS,
+    Channel,
+    Distribution,
+    ErrorKind,
+    check_choice,
+    check_range,
+    register_channel,
+)
 from channels.diversity import COMBININGS, antenna_noise
 from channels.gains import FadingChannel
 from channels.randomness import ChannelRandomness
@@ -40,6 +48,28 @@ class Awgn(Channel):
         received *= np.sqrt(no)
         received += symbols
         return received, np.full(len(symbols), no)
+
+    def noise_powers(
+        self,
+        symbols: int,  # noqa: ARG002
+        no: float,
+        randomness: ChannelRandomness,  # noqa: ARG002
+        packet: int,  # noqa: ARG002
+    ) -> float:
+        """See `Channel.noise_powers`."""
+        return float(no)
+
+    def errors_are(self) -> ErrorKind:
+        """See `Channel.errors_are`."""
+        return "white"
+
+    def power_gain(
+        self,
+        randomness: ChannelRandomness,  # noqa: ARG002
+        packet: int,  # noqa: ARG002
+    ) -> float:
+        """See `Channel.power_gain`."""
+        return 1.0
 
 
 @register_channel("rayleigh_block")
@@ -78,6 +108,28 @@ class RayleighBlock(Channel):
         equalised += symbols
         return equalised, np.full(len(symbols), no / abs(gain) ** 2)
 
+    def noise_powers(
+        self,
+        symbols: int,  # noqa: ARG002
+        no: float,
+        randomness: ChannelRandomness,
+        packet: int,
+    ) -> float:
+        """See `Channel.noise_powers`."""
+        return no / abs(self.gain(randomness, packet)) ** 2
+
+    def errors_are(self) -> ErrorKind:
+        """See `Channel.errors_are`."""
+        return "white"
+
+    def power_gain(self, randomness: ChannelRandomness, packet: int) -> float:
+        """See `Channel.power_gain`."""
+        return float(abs(self.gain(randomness, packet)) ** 2)
+
+    def power_gain_distribution(self) -> Distribution:
+        """See `Channel.power_gain_distribution`."""
+        return _gamma(1.0, 1.0)
+
 
 @dataclass(frozen=True, kw_only=True)
 class FlatFading(FadingChannel):
@@ -112,17 +164,88 @@ class FlatFading(FadingChannel):
     ) -> tuple[NDArray[np.complex128], NDArray[np.float64]]:
         """See `Channel.transmit`."""
         combining = COMBININGS[self.antennas]
+        gains = self._gains(len(symbols), randomness, packet)
         uses = self.uses(len(symbols))
-        gains = self.gains(
+        noise = antenna_noise(randomness, packet, combining.receive_antennas, uses)
+        return combining.transfer(symbols, gains, noise, no)
+
+    def noise_powers(
+        self, symbols: int, no: float, randomness: ChannelRandomness, packet: int
+    ) -> NDArray[np.float64] | float:
+        """See `Channel.noise_powers`."""
+        noise = self._gain_noise(symbols, 1, no, randomness, packet)
+        if len(noise) == 1:
+            return float(noise[0])
+        return np.repeat(noise, COMBININGS[self.antennas].symbols_per_gain)[:symbols]
+
+    def effective_noise(
+        self,
+        modulation: str,  # noqa: ARG002
+        symbols: int,
+        no: float,
+        randomness: ChannelRandomness,
+        packet: int,
+    ) -> NDArray[np.float64] | float:
+        """See `Channel.effective_noise`."""
+        noise = self._gain_noise(symbols, self.sparse_uses(symbols), no, randomness, packet)
+        return float(noise[0]) if len(noise) == 1 else noise
+
+    def _gain_noise(
+        self, symbols: int, every: int, no: float, randomness: ChannelRandomness, packet: int
+    ) -> NDArray[np.float64]:
+        """Noise powers with a packet's gains, or with one in `every` of them."""
+        gains = self._gains(symbols, randomness, packet, every)
+        # Maximal-ratio combining, and Alamouti's code with half the power at each antenna.
+        power = np.sum(gains.real**2 + gains.imag**2, axis=(0, 1)) / gains.shape[1]
+        return np.asarray(no / power)
+
+    def errors_are(self) -> ErrorKind:
+        """See `Channel.errors_are`."""
+        return "white"
+
+    def power_gain(self, randomness: ChannelRandomness, packet: int) -> float:
+        """See `Channel.power_gain`: that of maximal-ratio combining, or of Alamouti's code."""
+        gains = self._gains(1, randomness, packet)[..., 0]
+        return float(np.sum(np.abs(gains) ** 2) / gains.shape[1])
+
+    def power_gain_distribution(self) -> Distribution | None:
+        """See `Channel.power_gain_distribution`."""
+        combining = COMBININGS[self.antennas]
+        transmit = combining.transmit_antennas
+        if self.shadowing_db > 0.0:
+            return None
+        return self._sum_distribution(combining.receive_antennas * transmit, 1.0 / transmit)
+
+    def _sum_distribution(
+        self,
+        gains: int,  # noqa: ARG002
+        scale: float,  # noqa: ARG002
+    ) -> Distribution | None:
+        """The distribution of `scale` times the sum of |h|^2 over so many antenna pairs."""
+        return None
+
+    @property
+    def scattered_power(self) -> float | None:
+        """With "doppler", the share of a gain's mean power whose autocorrelation is Clarke's.
+
+        The rest of it stands still. None where another autocorrelation comes of it. Shadows, which
+        stand still as well, are not counted.
+        """
+        return None
+
+    def _gains(
+        self, symbols: int, randomness: ChannelRandomness, packet: int, every: int = 1
+    ) -> NDArray[np.complex128]:
+        combining = COMBININGS[self.antennas]
+        uses_each = combining.symbols_per_gain * every
+        return self.gains(
             randomness,
             packet,
             receive=combining.receive_antennas,
             transmit=combining.transmit_antennas,
-            count=uses // combining.symbols_per_gain,
-            uses_each=combining.symbols_per_gain,
+            count=-(-symbols // uses_each),
+            uses_each=uses_each,
         )
-        noise = antenna_noise(randomness, packet, combining.receive_antennas, uses)
-        return combining.transfer(symbols, gains, noise, no)
 
 
 @register_channel("rayleigh")
@@ -136,6 +259,14 @@ class Rayleigh(FlatFading):
     def fade(self, scattered: NDArray[np.complex128]) -> NDArray[np.complex128]:
         """See `FadingChannel.fade`."""
         return scattered
+
+    def _sum_distribution(self, gains: int, scale: float) -> Distribution:
+        return _gamma(gains, scale)
+
+    @property
+    def scattered_power(self) -> float | None:
+        """See `FlatFading.scattered_power`."""
+        return 1.0
 
 
 @register_channel("rician")
@@ -164,8 +295,27 @@ class Rician(FlatFading):
 
     def fade(self, scattered: NDArray[np.complex128]) -> NDArray[np.complex128]:
         """See `FadingChannel.fade`."""
-        k = 10.0 ** (self.k_db / 10.0)
+        k = self._k
         return np.asarray(np.sqrt(k / (k + 1.0)) + np.sqrt(1.0 / (k + 1.0)) * scattered)
+
+    def _sum_distribution(self, gains: int, scale: float) -> Distribution | None:
+        # Beyond, the gain is as good as constant, and the distribution's series fail.
+        if self.k_db > 40.0:
+            return None
+        from scipy.stats import ncx2
+
+        k = self._k
+        frozen: Distribution = ncx2(2 * gains, 2 * k * gains, scale=scale / (2 * (k + 1.0)))
+        return frozen
+
+    @property
+    def scattered_power(self) -> float | None:
+        """See `FlatFading.scattered_power`."""
+        return 1.0 / (self._k + 1.0)
+
+    @property
+    def _k(self) -> float:
+        return float(10.0 ** (self.k_db / 10.0))
 
 
 @register_channel("nakagami")
@@ -200,3 +350,19 @@ class Nakagami(FlatFading):
         high = power > 20.0
         quantile[high] = gammainccinv(self.m, np.exp(-power[high]))
         return np.asarray(np.sqrt(quantile / (self.m * power)) * scattered)
+
+    def _sum_distribution(self, gains: int, scale: float) -> Distribution:
+        return _gamma(self.m * gains, scale / self.m)
+
+    @property
+    def scattered_power(self) -> float | None:
+        """See `FlatFading.scattered_power`."""
+        return 1.0 if self.m == 1.0 else None
+
+
+def _gamma(shape: float, scale: float) -> Distribution:
+    # Imported here since it takes longer than all else that a link needs.
+    from scipy.stats import gamma
+
+    frozen: Distribution = gamma(shape, scale=scale)
+    return frozen

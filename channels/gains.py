@@ -26,6 +26,8 @@ Variation = Literal["block", "symbol", "doppler"]
 #: Waves that make up a Clarke process. More of them bring one process's own time average nearer to
 #: that of all; distribution and mean autocorrelation are exact with any number.
 _WAVES = 64
+#: The fewest samples that `FadingChannel.sparse_uses` leaves of a packet.
+_SPARSEST_SAMPLES = 32
 _NEPERS_PER_DB = np.log(10.0) / 10.0
 
 
@@ -108,6 +110,16 @@ class FadingChannel(Channel):
                 generator = randomness.generator("fading" + name, index)
                 out[:] = _complex_normal(generator, length)
         return self._shadow(randomness, block) * self.fade(scattered.transpose(1, 0, 2))
+
+    def sparse_uses(self, symbols: int) -> int:
+        """Every so manieth gain of a packet of so many symbols shows how all of them vary.
+
+        Clarke's process hardly changes in a fiftieth of its shortest period.
+        """
+        if self.variation != "doppler":
+            return 1
+        period_part = int(min(0.02 / max(self.doppler, 1e-9), symbols / _SPARSEST_SAMPLES))
+        return max(1, period_part)
 
     def _shadow(self, randomness: ChannelRandomness, block: int) -> float:
         """Amplitude of the shadow: 10^(X / 20), X normal, over the root of its mean square."""

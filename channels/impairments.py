@@ -15,8 +15,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from channels.channel import Channel, check_range, register_channel
+from channels.channel import Channel, ErrorKind, check_range, register_channel
+from channels.mismatch import turned_noise_powers
 from channels.randomness import ChannelRandomness
+
+#: Up to this, what turns take from a packet depends little on which of its bits they meet.
+MOST_TOLD_PHASE_NOISE_DEG = 2.0
 
 
 @register_channel("impaired")
@@ -25,7 +29,8 @@ class Impaired(Channel):
     """Additive white Gaussian noise with a carrier frequency offset and phase noise.
 
     Without either it is `Awgn`, draw for draw. Since the receiver is unaware, the noise power that
-    it reports is that of the noise alone; with an impairment the true error is larger.
+    it reports is that of the noise alone; with an impairment the true error is larger, and what is
+    left of a packet is that of `channels.mismatch`.
 
     Attributes:
         cfo: carrier frequency offset over symbol rate, -0.5 .. 0.5.
@@ -73,3 +78,45 @@ class Impaired(Channel):
         # The genie's turn leaves the noise's distribution as it is: it need not be turned.
         received += self.rotation(randomness, packet, n) * symbols
         return received, np.full(n, no)
+
+    def errors_are(self) -> ErrorKind:
+        """See `Channel.errors_are`."""
+        return "white" if self.cfo == 0.0 and self.phase_noise_deg == 0.0 else "untold"
+
+    def power_gain(
+        self,
+        randomness: ChannelRandomness,  # noqa: ARG002
+        packet: int,  # noqa: ARG002
+    ) -> float:
+        """See `Channel.power_gain`."""
+        return 1.0
+
+    def noise_powers(
+        self,
+        symbols: int,  # noqa: ARG002
+        no: float,
+        randomness: ChannelRandomness,  # noqa: ARG002
+        packet: int,  # noqa: ARG002
+    ) -> float:
+        """See `Channel.noise_powers`."""
+        return float(no)
+
+    def effective_noise(
+        self,
+        modulation: str,
+        symbols: int,
+        no: float,
+        randomness: ChannelRandomness,
+        packet: int,
+    ) -> NDArray[np.float64] | float:
+        """See `Channel.effective_noise`."""
+        if self.cfo == 0.0 and self.phase_noise_deg == 0.0:
+            return float(no)
+        turns = np.angle(self.rotation(randomness, packet, symbols))
+        return turned_noise_powers(turns, modulation, no)
+
+    def untold(self) -> str | None:
+        """See `Channel.untold`: beyond it, tables are too good by .5 dB and more."""
+        if self.phase_noise_deg > MOST_TOLD_PHASE_NOISE_DEG:
+            return f"phase noise above {MOST_TOLD_PHASE_NOISE_DEG:g} degrees a symbol"
+        return None

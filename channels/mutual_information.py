@@ -133,25 +133,29 @@ def _snr_db(
 
 
 @kernel
-def _effective_snr_db(
+def _mean_information(
     noise_powers: NDArray[np.float64],
     table: NDArray[np.float64],
     lowest_db: float,
     step_db: float,
     out: NDArray[np.float64],
 ) -> None:
-    """One effective SNR for each row of noise_powers[blocks, symbols]."""
-    for block in range(len(noise_powers)):
+    """Of each of len(out) equal stretches of noise_powers[samples]."""
+    stretch = len(noise_powers) / len(out)
+    last = -1.0
+    information = 0.0
+    for block in range(len(out)):
+        start, end = block * stretch, (block + 1) * stretch
         total = 0.0
-        last = -1.0
-        information = 0.0
-        for noise in noise_powers[block]:
+        for sample in range(int(start), min(int(np.ceil(end)), len(noise_powers))):
+            noise = noise_powers[sample]
             # Flat channels have long runs of the same noise power.
             if noise != last:
                 last = noise
                 information = _information(-10.0 * np.log10(noise), table, lowest_db, step_db)
-            total += information
-        out[block] = _snr_db(total / noise_powers.shape[1], table, lowest_db, step_db)
+            # A sample on a border counts in part on either side.
+            total += information * (min(end, sample + 1.0) - max(start, float(sample)))
+        out[block] = total / stretch
 
 
 def bicm_information(snr_db: float, modulation: str) -> float:
@@ -199,7 +203,7 @@ def effective_snrs_db(
     """`effective_snr_db` of each of `blocks` equal stretches, one after the other.
 
     Args:
-        noise_powers: float64[n], n a multiple of `blocks`, at least that.
+        noise_powers: float64[n], n at least 1; not only multiples of `blocks`.
         modulation: a name in `channels.modulation.BITS_PER_SYMBOL`.
         blocks: at least 1.
 
@@ -209,14 +213,22 @@ def effective_snrs_db(
     Raises:
         ChannelError: unknown modulation, or sizes that do not fit.
     """
-    n = len(noise_powers)
-    if noise_powers.ndim != 1 or blocks < 1 or n < 1 or n % blocks:
+    means = mean_information(noise_powers, modulation, blocks)
+    return np.array([snr_db_of_information(mean, modulation) for mean in means.tolist()])
+
+
+def mean_information(
+    noise_powers: NDArray[np.float64], modulation: str, blocks: int
+) -> NDArray[np.float64]:
+    """Mean of `bicm_information` over each of `blocks` equal stretches; see `effective_snrs_db`."""
+    if noise_powers.ndim != 1 or blocks < 1 or len(noise_powers) < 1:
         raise ChannelError(
             f"effective SNR: expected noise powers for {blocks} equal blocks, found "
             f"shape {noise_powers.shape}"
         )
     out = np.empty(blocks)
-    curve = information_curve(modulation)
-    rows = np.ascontiguousarray(noise_powers, np.float64).reshape(blocks, n // blocks)
-    _effective_snr_db(rows, curve.information, LOWEST_DB, STEP_DB, out)
+    table = information_curve(modulation).information
+    _mean_information(
+        np.ascontiguousarray(noise_powers, np.float64), table, LOWEST_DB, STEP_DB, out
+    )
     return out

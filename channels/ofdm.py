@@ -29,7 +29,15 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from channels.channel import FADING_BLOCKS, Channel, check_choice, check_range, register_channel
+from channels.channel import (
+    FADING_BLOCKS,
+    Channel,
+    Distribution,
+    ErrorKind,
+    check_choice,
+    check_range,
+    register_channel,
+)
 from channels.channel_estimation import (
     ChannelEstimator,
     ChannelMoments,
@@ -37,6 +45,7 @@ from channels.channel_estimation import (
     LinearMinimumMeanSquareError,
 )
 from channels.errors import ChannelError
+from channels.mismatch import least_squares_noise
 from channels.randomness import ChannelRandomness
 from channels.tapped_delay import Fade, delay_profile, draw_fade, time_correlation
 
@@ -214,7 +223,9 @@ class Ofdm(Channel):
 
     def estimator(self) -> ChannelEstimator | None:
         """What the receiver estimates the response with; None if it knows it."""
-        return None if self.estimation == "perfect" else _estimator(self)
+        if self.estimation == "perfect":
+            return None
+        return _least_squares(self) if self.estimation == "ls" else _best_linear(self)
 
     def transmit(
         self,
@@ -226,22 +237,105 @@ class Ofdm(Channel):
         """See `Channel.transmit`."""
         slots = -(-len(symbols) // self.data_elements)
         response = self.response(randomness, packet, slots)
-        gain = self._data(response, len(symbols))
         received = randomness.noise(packet, len(symbols))
         received *= np.sqrt(no)
-        received += gain * symbols
+        received += self._data(response, len(symbols)) * symbols
+        gain, noise = self._equaliser(response, len(symbols), no, randomness, packet)
+        received /= gain
+        return received, noise
 
+    def _equaliser(
+        self,
+        response: NDArray[np.complex128],
+        n: int,
+        no: float,
+        randomness: ChannelRandomness,
+        packet: int,
+    ) -> tuple[NDArray[np.complex128], NDArray[np.float64]]:
+        """What a packet's n symbols are divided by, and their noise powers after that."""
+        gain = self._data(response, n)
+        noise = np.full(n, no)
         estimator = self.estimator()
-        noise = np.full(len(symbols), no)
         if estimator is not None:
             pilots = response[:, list(self.pilot_symbols)]
             pilots += np.sqrt(no) * self._pilot_noise(randomness, packet, pilots.shape)
             estimate, error = estimator.estimate(pilots, no)
-            gain = self._data(estimate, len(symbols))
-            noise += self._data(np.broadcast_to(error, estimate.shape), len(symbols))
-        received /= gain
+            gain = self._data(estimate, n)
+            noise += self._data(np.broadcast_to(error, estimate.shape), n)
         noise /= gain.real**2 + gain.imag**2
-        return received, noise
+        return gain, noise
+
+    def noise_powers(
+        self, symbols: int, no: float, randomness: ChannelRandomness, packet: int
+    ) -> NDArray[np.float64]:
+        """See `Channel.noise_powers`."""
+        slots = -(-symbols // self.data_elements)
+        response = self.response(randomness, packet, slots)
+        return self._equaliser(response, symbols, no, randomness, packet)[1]
+
+    def effective_noise(
+        self,
+        modulation: str,
+        symbols: int,
+        no: float,
+        randomness: ChannelRandomness,
+        packet: int,
+    ) -> NDArray[np.float64]:
+        """See `Channel.effective_noise`; with least squares, a mean over errors of the estimate."""
+        estimator = self.estimator()
+        if estimator is not None and not isinstance(estimator, LeastSquares):
+            return self.noise_powers(symbols, no, randomness, packet)
+        gain = self._sparse_response(symbols, randomness, packet)
+        noise = no / (gain.real**2 + gain.imag**2)
+        if estimator is None:
+            return np.asarray(noise)
+        first_slot = _data_symbols(self)[: -(-symbols // self.subcarriers)]
+        return least_squares_noise(noise, estimator, tuple(first_slot.tolist()), modulation, no)
+
+    def errors_are(self) -> ErrorKind:
+        """See `Channel.errors_are`."""
+        return "white" if self.estimation == "perfect" else "mean"
+
+    def power_gain(self, randomness: ChannelRandomness, packet: int) -> float:
+        """See `Channel.power_gain`: |H|^2 of the first data element, as it is, not as estimated."""
+        start_s = packet * self.packet_interval_ms * 1e-3 if self.fading_block == "image" else 0.0
+        start_s += float(_data_symbols(self)[0]) * self.symbol_s
+        taps = self.fade(randomness, packet).taps(np.array([start_s]), np.zeros(1))[:, 0, 0]
+        return float(abs(taps @ _steering(self)[:, 0]) ** 2)
+
+    def power_gain_distribution(self) -> Distribution | None:
+        """See `Channel.power_gain_distribution`.
+
+        The taps of the tapped models are complex normal, one beside a line of sight of uniform
+        phase; so H is on every element. Those of the clustered models are only nearly normal.
+        """
+        profile = delay_profile(self.model)
+        if profile.arrivals is not None:
+            return None
+        # Imported here since it takes longer than all else that a link needs.
+        from scipy.stats import ncx2
+
+        scattered = 1.0 - profile.los_power
+        frozen: Distribution = ncx2(2, 2 * profile.los_power / scattered, scale=scattered / 2)
+        return frozen
+
+    def _sparse_response(
+        self, symbols: int, randomness: ChannelRandomness, packet: int
+    ) -> NDArray[np.complex128]:
+        """The response at data elements that are spread evenly over a packet, complex128[n].
+
+        Of one subcarrier in each fiftieth of the inverse delay spread, within which the response
+        hardly changes; linear in time within each fortieth of the shortest Doppler period, which
+        is off by .3 % of its amplitude.
+        """
+        rows = -(-symbols // self.subcarriers)
+        times_s, weights = _sparse_times(self, rows)
+        start_s = packet * self.packet_interval_ms * 1e-3 if self.fading_block == "image" else 0.0
+        taps = self.fade(randomness, packet).taps(np.array([start_s]), times_s)[:, 0]
+        # Of a short packet every symbol counts.
+        steering = _steering(self) if rows <= 2 else _sparse_steering(self)
+        response = weights @ taps.T @ steering
+        return response.reshape(-1)[: -(-symbols * response.shape[1] // self.subcarriers)]
 
     def _data(self, grid: NDArray[AnyNumber], n: int) -> NDArray[AnyNumber]:
         """The first n data elements of a grid [slots, symbols, subcarriers]."""
@@ -274,14 +368,48 @@ def _steering(setting: Ofdm) -> NDArray[np.complex128]:
     return np.exp(-2j * np.pi * np.outer(delays_s, frequency_hz))
 
 
+@lru_cache(maxsize=256)
+def _sparse_times(setting: Ofdm, rows: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Times within a packet of so many data OFDM symbols, float64[times], and the weights of linear
+    interpolation between them, float64[rows, times].
+    """
+    slot, place = np.divmod(np.arange(rows), setting.slot_symbols - len(setting.pilot_symbols))
+    rows_s = np.asarray(
+        (slot * setting.slot_symbols + _data_symbols(setting)[place]) * setting.symbol_s, np.float64
+    )
+    stretches = int(np.ceil(40.0 * setting.max_doppler_hz * (rows_s[-1] - rows_s[0])))
+    if stretches >= rows - 1:
+        return rows_s, np.eye(rows)
+    times_s = np.linspace(rows_s[0], rows_s[-1], stretches + 1)
+    units = np.eye(len(times_s))
+    return times_s, np.stack([np.interp(rows_s, times_s, unit) for unit in units], axis=1)
+
+
+@lru_cache(maxsize=64)
+def _sparse_steering(setting: Ofdm) -> NDArray[np.complex128]:
+    """`_steering` of one in so many subcarriers, each in the middle of those it stands for."""
+    spacing_hz = setting.subcarrier_spacing_khz * 1e3
+    widest = 0.02 / max(setting.delay_spread_ns * 1e-9 * spacing_hz, 1e-9)
+    count = -(-setting.subcarriers // max(1, int(widest)))
+    middle = ((2 * np.arange(count) + 1) * setting.subcarriers) // (2 * count)
+    return np.ascontiguousarray(_steering(setting)[:, middle])
+
+
+# An estimator of this kind takes up to some hundred MB.
 @lru_cache(maxsize=8)
-def _estimator(setting: Ofdm) -> ChannelEstimator:
+def _best_linear(setting: Ofdm) -> LinearMinimumMeanSquareError:
+    return LinearMinimumMeanSquareError(_moments(setting), setting.pilot_symbols)
+
+
+@lru_cache(maxsize=256)
+def _least_squares(setting: Ofdm) -> LeastSquares:
+    return LeastSquares(_moments(setting), setting.pilot_symbols)
+
+
+def _moments(setting: Ofdm) -> ChannelMoments:
     times_s = np.arange(setting.slot_symbols) * setting.symbol_s
     lags_s = times_s[:, None] - times_s
     profile = delay_profile(setting.model)
-    moments = ChannelMoments(
+    return ChannelMoments(
         time_correlation(profile, setting.max_doppler_hz, lags_s), _steering(setting)
     )
-    if setting.estimation == "ls":
-        return LeastSquares(moments, setting.pilot_symbols)
-    return LinearMinimumMeanSquareError(moments, setting.pilot_symbols)

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from channels.channel import check_range
-from channels.errors import ChannelError
 from channels.randomness import ChannelRandomness
+from channels.registry import add_to
 
 
 class PacketLoss(ABC):
@@ -53,20 +53,8 @@ PACKET_LOSSES: dict[str, type[PacketLoss]] = {}
 
 
 def register_packet_loss(name: str) -> Callable[[AnyPacketLoss], AnyPacketLoss]:
-    """Make a class available to scenarios as `name`.
-
-    Raises:
-        ChannelError: the name is taken by another class.
-    """
-
-    def register(model: AnyPacketLoss) -> AnyPacketLoss:
-        if PACKET_LOSSES.setdefault(name, model) is not model:
-            raise ChannelError(
-                f"packet loss {name!r}: expected a new name, found {PACKET_LOSSES[name]}"
-            )
-        return model
-
-    return register
+    """Make a class available to scenarios as `name`. Raises ChannelError if that is taken."""
+    return add_to(PACKET_LOSSES, "packet loss", name)
 
 
 @register_packet_loss("iid")

@@ -26,6 +26,8 @@ from channels.gains import FadingChannel
 from channels.randomness import ChannelRandomness
 
 Detector = Literal["lmmse", "zf"]
+#: Samples of two noise powers, one after the other: even in any of a few code blocks.
+_PAIRED_SAMPLES = 256
 
 
 @register_channel("spatial_multiplexing")
@@ -81,17 +83,65 @@ class SpatialMultiplexing(FadingChannel):
     ) -> tuple[NDArray[np.complex128], NDArray[np.float64]]:
         """See `Channel.transmit`."""
         n, uses = len(symbols), self.uses(len(symbols))
-        gains = self.gains(
-            randomness, packet, receive=self.receive_antennas, transmit=2, count=uses
-        )
-        g1, g2 = gains.transpose(1, 0, 2) * np.sqrt(0.5)
+        g1, g2 = self._stream_gains(uses, 1, randomness, packet)
         x1, x2 = in_pairs(symbols)
         noise = antenna_noise(randomness, packet, self.receive_antennas, uses)
         received = g1 * x1 + g2 * x2 + np.sqrt(no) * noise
-        parted, noise_power = part_streams(
-            received, g1, g2, no, load=no if self.detector == "lmmse" else 0.0
+        parted, noise_power = part_streams(received, g1, g2, no, self._load(no))
+        return parted.T.reshape(-1)[:n].copy(), _in_order(noise_power, n)
+
+    def noise_powers(
+        self, symbols: int, no: float, randomness: ChannelRandomness, packet: int
+    ) -> NDArray[np.float64]:
+        """See `Channel.noise_powers`."""
+        g1, g2 = self._stream_gains(self.uses(symbols), 1, randomness, packet)
+        return _in_order(self._noise(g1, g2, no), symbols)
+
+    def effective_noise(
+        self,
+        modulation: str,  # noqa: ARG002
+        symbols: int,
+        no: float,
+        randomness: ChannelRandomness,
+        packet: int,
+    ) -> NDArray[np.float64]:
+        """See `Channel.effective_noise`."""
+        every = self.sparse_uses(self.uses(symbols))
+        count = -(-self.uses(symbols) // every)
+        g1, g2 = self._stream_gains(count, every, randomness, packet)
+        # A pair of streams that holds for the packet has to come often enough to be spread evenly.
+        shown = 2 * count if self.variation != "block" else _PAIRED_SAMPLES
+        return _in_order(self._noise(g1, g2, no), min(symbols, shown))
+
+    def _noise(
+        self, g1: NDArray[np.complex128], g2: NDArray[np.complex128], no: float
+    ) -> NDArray[np.float64]:
+        # It depends on the gains alone, whatever is received.
+        received = np.zeros((self.receive_antennas, 1), np.complex128)
+        return part_streams(received, g1, g2, no, self._load(no))[1]
+
+    def _stream_gains(
+        self, count: int, every: int, randomness: ChannelRandomness, packet: int
+    ) -> NDArray[np.complex128]:
+        """complex128[2, receive, count or 1], half the transmit power each."""
+        gains = self.gains(
+            randomness,
+            packet,
+            receive=self.receive_antennas,
+            transmit=2,
+            count=count,
+            uses_each=every,
         )
-        return parted.T.reshape(-1)[:n].copy(), noise_power.T.reshape(-1)[:n].copy()
+        return np.asarray(gains.transpose(1, 0, 2) * np.sqrt(0.5))
+
+    def _load(self, no: float) -> float:
+        return no if self.detector == "lmmse" else 0.0
+
+
+def _in_order(streams: NDArray[np.float64], symbols: int) -> NDArray[np.float64]:
+    """Noise powers float64[2, uses or 1] as those of the first `symbols`, one after another."""
+    uses = -(-symbols // 2)
+    return np.broadcast_to(streams, (2, uses)).T.reshape(-1)[:symbols].copy()
 
 
 def part_streams(
@@ -111,7 +161,8 @@ def part_streams(
         load: `no` for LMMSE, 0 for ZF.
 
     Returns:
-        complex128[2, uses], the streams' symbols, and float64[2, uses], their noise powers.
+        complex128[2, uses], the streams' symbols, and float64[2, uses] or [2, 1] as the gains
+        are, their noise powers.
     """
     a = np.sum(np.abs(g1) ** 2, axis=0)
     b = np.sum(np.abs(g2) ** 2, axis=0)
@@ -119,12 +170,9 @@ def part_streams(
     z1 = np.sum(g1.conj() * received, axis=0)
     z2 = np.sum(g2.conj() * received, axis=0)
     overlap = np.abs(c) ** 2
-    streams = np.empty((2, received.shape[1]), np.complex128)
-    noise_power = np.empty((2, received.shape[1]))
-    determinant = a * (b + load) - overlap
-    streams[0] = ((b + load) * z1 - c * z2) / determinant
-    noise_power[0] = no * (b + load) / determinant
-    determinant = (a + load) * b - overlap
-    streams[1] = ((a + load) * z2 - c.conj() * z1) / determinant
-    noise_power[1] = no * (a + load) / determinant
-    return streams, noise_power
+    first = a * (b + load) - overlap
+    second = (a + load) * b - overlap
+    streams = np.stack(
+        [((b + load) * z1 - c * z2) / first, ((a + load) * z2 - c.conj() * z1) / second]
+    )
+    return streams, no * np.stack([(b + load) / first, (a + load) / second])

@@ -15,7 +15,7 @@ from scipy.stats import gamma, kstest
 
 from channels.diversity import COMBININGS
 from channels.fading import Antennas, FlatFading, Nakagami, Rayleigh, Rician
-from channels.link import LinkSetting, packet_cost, send_packets
+from channels.link import LinkSetting, packet_cost, send_packet
 from channels.modulation import BITS_PER_SYMBOL, demodulate, modulate
 from channels.randomness import ChannelRandomness, derive_key
 from channels.snr import noise_power
@@ -266,5 +266,8 @@ def test_two_symbols_per_channel_use() -> None:
     cost = packet_cost(100, setting)
     assert cost.channel_uses == -(-cost.symbols // 2)
     packets = [bytes([number]) * 100 for number in range(10)]
-    received = [outcome.data for outcome in send_packets(packets, setting, RANDOMNESS)]
+    received = [
+        outcome.data
+        for outcome in [send_packet(p, setting, RANDOMNESS, n) for n, p in enumerate(packets)]
+    ]
     assert received == packets

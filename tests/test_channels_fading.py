@@ -18,7 +18,7 @@ from channels.channel import Channel
 from channels.errors import ChannelError
 from channels.fading import Awgn, FlatFading, Nakagami, Rayleigh, RayleighBlock, Rician
 from channels.impairments import Impaired
-from channels.link import LinkSetting, packet_cost, send_packets
+from channels.link import LinkSetting, packet_cost, send_packet
 from channels.modulation import BITS_PER_SYMBOL, demodulate, modulate
 from channels.randomness import ChannelRandomness, derive_key
 from channels.snr import noise_power
@@ -506,7 +506,10 @@ def test_more_noise_is_more_of_the_same() -> None:
 )
 def test_coded_packets_over_binary_channels(channel: Channel, arrives: bool) -> None:
     packets = [bytes([number]) * 200 for number in range(20)]
-    outcomes = send_packets(packets, LinkSetting(channel, 0.0, "bpsk", 0.5), RANDOMNESS)
+    outcomes = [
+        send_packet(p, LinkSetting(channel, 0.0, "bpsk", 0.5), RANDOMNESS, n)
+        for n, p in enumerate(packets)
+    ]
     assert [outcome.decoded for outcome in outcomes] == [arrives] * 20
 
 

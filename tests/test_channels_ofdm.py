@@ -14,7 +14,7 @@ from scipy.special import j0
 from channels.channel import Channel
 from channels.channel_estimation import LeastSquares
 from channels.errors import ChannelError
-from channels.link import LinkSetting, send_packets
+from channels.link import LinkSetting, send_packet
 from channels.modulation import modulate
 from channels.ofdm import ESTIMATIONS, Ofdm
 from channels.randomness import ChannelRandomness, derive_key
@@ -304,7 +304,7 @@ def test_packets_arrive(estimation: str) -> None:
     packets = [np.random.default_rng(size).bytes(size) for size in (1, 40, 700)]
     channel = Ofdm("CDL-A", estimation=estimation, subcarriers=240)
     setting = LinkSetting(channel, 30.0, "16qam", 0.5)
-    outcomes = send_packets(packets, setting, RANDOMNESS)
+    outcomes = [send_packet(p, setting, RANDOMNESS, n) for n, p in enumerate(packets)]
     assert [outcome.data for outcome in outcomes] == packets
 
 

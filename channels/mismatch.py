@@ -1,0 +1,172 @@
+"""What a packet's bits still tell where the receiver is mistaken about the channel.
+
+A demapper that is told a wrong gain or a wrong noise power gives LLRs that are none. What they tell
+a decoder for which the scale of all LLRs does not matter is the generalised mutual information
+
+    I  =  max over s of  1  -  mean over bits of  E log2(1 + exp(-s (2 b - 1) LLR))
+
+(A. Martinez, A. Guillen i Fabregas, G. Caire, F. M. J. Willems, "Bit-interleaved coded modulation
+revisited: a mismatched decoding perspective", IEEE Trans. Inf. Theory 55(6), 2009). With LLRs that
+are right, s is 1 and I that of `channels.mutual_information`.
+
+The expectations are measured with the demapper itself, over the same symbols and noise as those of
+a receiver that knows all; what that one would tell is known exactly, so only the loss is measured.
+"""
+
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from channels.channel_estimation import LeastSquares
+from channels.modulation import bits_per_symbol, demodulate, modulate
+from channels.mutual_information import bicm_information, snr_db_of_information
+from channels.randomness import ChannelRandomness, derive_key
+
+_SYMBOLS = 4000
+#: SNRs of the response at which the loss of least squares is measured; linear in between.
+_SNRS_DB = np.arange(-20.0, 51.0, 1.0)
+#: Roots of turns over pi at which their loss is measured, linear in between: the smallest turns,
+#: which matter to large constellations, are the closest.
+_TURN_ROOTS = np.linspace(0.0, 1.0, 49)
+_SCALES = np.array([0.15, 0.3, 0.45, 0.6, 0.8, 1.0])
+#: Less than this, which may be negative, counts as this: no noise power tells less than nothing.
+_LEAST_INFORMATION = 1e-3
+
+
+def least_squares_noise(
+    noise: NDArray[np.float64],
+    estimator: LeastSquares,
+    data_symbols: tuple[int, ...],
+    modulation: str,
+    no: float,
+) -> NDArray[np.float64]:
+    """Noise powers that leave a packet as much as division by least-squares estimates does.
+
+    It is a mean over errors of the estimate, taken as complex normal, at the response of a symbol:
+    those of a packet are many and nearly independent.
+
+    Args:
+        noise: float64[n], no / |response|^2.
+        estimator: of the channel; with the same one, results are kept.
+        data_symbols: OFDM symbols of a slot that carry the packet's data, at least one.
+        modulation: a name in `channels.modulation.BITS_PER_SYMBOL`.
+        no: noise power of pilots and data.
+
+    Returns:
+        float64[n], each > 0.
+    """
+    snrs_db = _least_squares_snrs_db(estimator, data_symbols, modulation, no)
+    return np.asarray(10.0 ** (np.interp(-10.0 * np.log10(noise), _SNRS_DB, snrs_db) / -10.0))
+
+
+@lru_cache(maxsize=256)
+def _least_squares_snrs_db(
+    estimator: LeastSquares, data_symbols: tuple[int, ...], modulation: str, no: float
+) -> NDArray[np.float64]:
+    """SNRs at which a receiver that knows the response is told as much as at _SNRS_DB."""
+    draws = ChannelRandomness(derive_key("loss of least squares"))
+    raw_error = estimator.raw_error_power(no)
+    scale, error = estimator.regression(no)
+    worth = np.empty(len(_SNRS_DB))
+    for place, snr_db in enumerate(_SNRS_DB.tolist()):
+        generator = draws.generator("draws", place)
+        bits, symbols = _random_symbols(generator, modulation)
+        noise = np.sqrt(no) * _complex_normal(generator)
+        when = generator.choice(np.array(data_symbols), _SYMBOLS)
+        response = np.sqrt(no * 10.0 ** (snr_db / 10.0))
+        estimate = response + np.sqrt(raw_error[when]) * _complex_normal(generator)
+        estimate *= np.abs(scale[when])
+        received = response * symbols + noise
+        told = _information(
+            bits, received / estimate, (no + error[when]) / np.abs(estimate) ** 2, modulation
+        )
+        right = _information(
+            bits, received / response, np.full(_SYMBOLS, no / response**2), modulation
+        )
+        worth[place] = _snr_db(bicm_information(snr_db, modulation) + told - right, modulation)
+    worth.setflags(write=False)
+    return worth
+
+
+def turned_noise_powers(
+    turns: NDArray[np.float64], modulation: str, no: float
+) -> NDArray[np.float64]:
+    """Noise powers that leave a packet as much as turns do of which the receiver is unaware.
+
+    Args:
+        turns: float64[n], angles in radians, -pi .. pi, by which the symbols are turned.
+        modulation: a name in `channels.modulation.BITS_PER_SYMBOL`.
+        no: noise power, which the receiver knows.
+
+    Returns:
+        float64[n], each > 0.
+    """
+    information, snrs_db = _turned(modulation, no)
+    roots = np.sqrt(np.abs(turns) / np.pi)
+    nearest = np.rint(roots * (len(_TURN_ROOTS) - 1)).astype(np.intp)
+    share = np.bincount(nearest, minlength=len(_TURN_ROOTS)) / len(turns)
+    means = information @ share
+    best = int(np.argmax(means))
+    if np.any(information[best][share > 0.0] < _LEAST_INFORMATION):
+        # What misleads takes from what the others tell, which no noise power of its own can say.
+        return np.full(len(turns), 10.0 ** (_snr_db(float(means[best]), modulation) / -10.0))
+    return np.asarray(10.0 ** (np.interp(roots, _TURN_ROOTS, snrs_db[best]) / -10.0))
+
+
+@lru_cache(maxsize=256)
+def _turned(modulation: str, no: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Information, and the SNRs in dB that tell as much, at every scale and turn."""
+    generator = ChannelRandomness(derive_key("loss of turns")).generator("draws", 0)
+    bits, symbols = _random_symbols(generator, modulation)
+    noise = np.sqrt(no) * _complex_normal(generator)
+    told = np.array(
+        [
+            _scaled_information(
+                bits, np.exp(1j * turn) * symbols + noise, np.full(_SYMBOLS, no), modulation
+            )
+            for turn in np.pi * _TURN_ROOTS**2
+        ]
+    ).T
+    right = told[-1, 0]
+    known = bicm_information(-10.0 * float(np.log10(no)), modulation)
+    information = known + told - right
+    snrs_db = np.vectorize(lambda i: _snr_db(i, modulation), otypes=[np.float64])(information)
+    return information, snrs_db
+
+
+def _random_symbols(
+    generator: np.random.Generator, modulation: str
+) -> tuple[NDArray[np.uint8], NDArray[np.complex128]]:
+    bits = generator.integers(0, 2, _SYMBOLS * bits_per_symbol(modulation), np.uint8)
+    return bits, modulate(bits, modulation)
+
+
+def _complex_normal(generator: np.random.Generator) -> NDArray[np.complex128]:
+    parts = generator.standard_normal(2 * _SYMBOLS) * np.sqrt(0.5)
+    return np.asarray(parts.view(np.complex128))
+
+
+def _scaled_information(
+    bits: NDArray[np.uint8],
+    received: NDArray[np.complex128],
+    noise: NDArray[np.float64],
+    modulation: str,
+) -> NDArray[np.float64]:
+    """Of the demapper's LLRs times each of _SCALES, the last of which is 1."""
+    llr = demodulate(received, noise, modulation).astype(np.float64)
+    right = np.where(bits == 1, llr, -llr)
+    return np.array([1.0 - np.mean(np.logaddexp(0.0, -s * right)) / np.log(2.0) for s in _SCALES])
+
+
+def _information(
+    bits: NDArray[np.uint8],
+    received: NDArray[np.complex128],
+    noise: NDArray[np.float64],
+    modulation: str,
+) -> float:
+    return float(_scaled_information(bits, received, noise, modulation)[-1])
+
+
+def _snr_db(information: float, modulation: str) -> float:
+    return snr_db_of_information(min(max(information, _LEAST_INFORMATION), 1.0), modulation)
