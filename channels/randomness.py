@@ -8,7 +8,9 @@ numbers: as easy as 1, 2, 3", SC11) whose 256-bit counter starts at
 
     | purpose, 64 bits | packet, 64 bits | 0, 128 bits that count up |
 
-so that no two streams of a key ever meet. The normal variates are those of numpy's `Generator`.
+so that no two streams of a key ever meet. Packets that were sent before the image have negative
+numbers, in two's complement: -1 counts as 2^64 - 1, which no packet of an image reaches. The normal
+variates are those of numpy's `Generator`.
 """
 
 import hashlib
@@ -22,6 +24,7 @@ from channels.errors import ChannelError
 
 _KEY_BITS = 128
 _WORD = (1 << 64) - 1
+_HALF = 1 << 63
 
 
 def derive_key(*parts: int | str) -> int:
@@ -68,13 +71,13 @@ class ChannelRandomness:
         Channels of your own use a purpose of their own.
 
         Raises:
-            ChannelError: an index outside 0 .. 2^64 - 1.
+            ChannelError: an index outside -2^63 .. 2^63 - 1.
         """
-        if not 0 <= index <= _WORD:
-            raise ChannelError(f"packet number: expected 0 .. 2^64 - 1, found {index}")
+        if not -_HALF <= index < _HALF:
+            raise ChannelError(f"packet number: expected -2^63 .. 2^63 - 1, found {index}")
         # numpy wants the least significant word first, of the key as of the counter.
         key = np.array([self.key & _WORD, self.key >> 64], np.uint64)
-        counter = np.array([0, 0, index, _purpose_word(purpose)], np.uint64)
+        counter = np.array([0, 0, int(index) & _WORD, _purpose_word(purpose)], np.uint64)
         return np.random.Generator(np.random.Philox(key=key, counter=counter))
 
     def noise(self, packet: int, n: int) -> NDArray[np.complex128]:

@@ -1,5 +1,7 @@
 """Draws depend on key, purpose and packet, and have the distributions that they claim."""
 
+import hashlib
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -19,7 +21,7 @@ VECTOR_FADING = 0.9819514239050756 - 0.8729896132391032j
 VECTOR_UNIFORM = 0.12859106573887824
 
 
-@given(st.integers(0, 2**64 - 1), st.integers(0, 200), st.integers(0, 200))
+@given(st.integers(-(2**63), 2**63 - 1), st.integers(0, 200), st.integers(0, 200))
 def test_a_shorter_draw_is_the_beginning_of_a_longer_one(packet: int, n: int, more: int) -> None:
     short, long = RANDOMNESS.noise(packet, n), RANDOMNESS.noise(packet, n + more)
     np.testing.assert_array_equal(short, long[:n])
@@ -46,11 +48,24 @@ def test_keys_purposes_and_packets_differ() -> None:
     draws = {
         complex(RANDOMNESS.noise(0, 1)[0]),
         complex(RANDOMNESS.noise(1, 1)[0]),
-        complex(RANDOMNESS.noise(2**64 - 1, 1)[0]),
+        complex(RANDOMNESS.noise(-1, 1)[0]),
+        complex(RANDOMNESS.noise(2**63 - 1, 1)[0]),
+        complex(RANDOMNESS.noise(-(2**63), 1)[0]),
         complex(other.noise(0, 1)[0]),
         RANDOMNESS.fading(0),
     }
-    assert len(draws) == 5
+    assert len(draws) == 7
+
+
+def test_a_negative_number_is_its_twos_complement() -> None:
+    """Philox with the counter written out, its words in numpy's order."""
+    word = int.from_bytes(hashlib.sha256(b"noise").digest()[:8], "big")
+    key = [RANDOMNESS.key & (2**64 - 1), RANDOMNESS.key >> 64]
+    stream = np.random.Philox(
+        key=np.array(key, np.uint64), counter=np.array([0, 0, 2**64 - 3, word], np.uint64)
+    )
+    expected = np.random.Generator(stream).standard_normal(8)
+    assert RANDOMNESS.generator("noise", -3).standard_normal(8).tolist() == expected.tolist()
 
 
 def test_noise_is_circular_and_of_unit_variance() -> None:
@@ -100,5 +115,6 @@ def test_errors() -> None:
     for key in (-1, 1 << 128):
         with pytest.raises(ChannelError, match="key: expected"):
             ChannelRandomness(key)
-    with pytest.raises(ChannelError, match="found -1"):
-        RANDOMNESS.noise(-1, 1)
+    for number in (-(2**63) - 1, 2**63):
+        with pytest.raises(ChannelError, match=f"found {number}"):
+            RANDOMNESS.noise(number, 1)
