@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from channels.link import packet_cost
 from testbed.packets import HEADER_BYTES, LayerLink, capacity_bytes
+from testbed.protection import PLANNED
 from testbed.scenario import Scenario
 from testbed.transmission import layer_links
 from testbed.trials import LinkPoint, budget_channel_uses, expand_links
@@ -50,6 +51,8 @@ def link_budget(scenario: Scenario, sizes: list[tuple[int, int]]) -> Iterator[Bu
             for layer, link in enumerate(links):
                 setting = link.setting
                 name = "all" if len(links) == 1 else f"{layer}{'+' * (layer == len(links) - 1)}"
+                if point.policy in PLANNED:
+                    name = "any"
                 key = (
                     point.snr_db, point.protection if len(links) > 1 else "", name, setting.coding,
                     setting.modulation, setting.code_rate, setting.power_db, link.erasure_rate,

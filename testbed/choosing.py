@@ -1,7 +1,8 @@
 """What each layer of a picture is sent with, whatever the policy.
 
 For policies that plan (planning.py) the sender measures its own picture first: the PSNR after each
-layer of a scalable stream, or that of a stream made anew for each scheme.
+layer of a scalable stream, or that of a stream made anew for each scheme. Link adaptation
+(channels/link_adaptation.py) looks at the channel alone.
 """
 
 from __future__ import annotations
@@ -11,10 +12,13 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from channels.link_adaptation import LinkAdaptation
 from channels.randomness import ChannelRandomness
-from codec.base import EncodedImage, ImageCodec, ReceivedLayer
+from codec.base import EncodedImage, ImageCodec
+from testbed.adaptation import Adaptation
+from testbed.layer_chances import TABLE_WORDS
 from testbed.metrics import EXACT_PSNR_DB, failed_picture, psnr_db
-from testbed.packets import LayerLink, capacity_bytes
+from testbed.packets import HEADER_BYTES, LayerLink, capacity_bytes
 from testbed.planning import PictureLayers, plan_equal, plan_layers
 from testbed.protection import PLANNED
 from testbed.transmission import layer_links
@@ -40,10 +44,13 @@ class Chooser:
     ) -> tuple[LayerLink, ...]:
         """By layer; the last one serves all that follow.
 
-        randomness: the draws that the picture will meet; only an oracle looks at them.
+        randomness: the draws that the picture will meet; an oracle looks at all of them, link
+        adaptation at a packet that was sent before.
         """
         if point.policy not in PLANNED:
             return layer_links(point)
+        if point.adaptation is not None:
+            return (self._adapted(point, point.adaptation, randomness),)
         if point.policy == "oracle":
             return self._plan(point, budget_uses, randomness)
         key = (point, budget_uses)
@@ -51,23 +58,42 @@ class Chooser:
             self._chosen[key] = self._plan(point, budget_uses, None)
         return self._chosen[key]
 
+    def _adapted(
+        self, point: LinkPoint, adaptation: Adaptation, randomness: ChannelRandomness
+    ) -> LayerLink:
+        options = sorted(layer_links(point), key=_efficiency)
+        sender = LinkAdaptation(
+            tuple(option.setting for option in options),
+            HEADER_BYTES + self._max_bytes,
+            adaptation.target_error_rate,
+            adaptation.estimate_delay_packets,
+            adaptation.estimate_error_db,
+            adaptation.outer_loop,
+            TABLE_WORDS,
+        )
+        return options[sender.choice(randomness)]
+
     def _plan(
         self, point: LinkPoint, budget_uses: int, known: ChannelRandomness | None
     ) -> tuple[LayerLink, ...]:
         options = sorted(layer_links(point), key=_efficiency)
         scalable = self._codec.scalable
-        pictures = [
-            self._layers(None if scalable else capacity_bytes(self._max_bytes, budget_uses, option))
-            for option in options
-        ]
         if point.policy == "best_equal" or not scalable:
+            pictures = [
+                self._layers(
+                    None if scalable else capacity_bytes(self._max_bytes, budget_uses, option)
+                )
+                for option in options
+            ]
             best = plan_equal(
-                pictures, options, self._max_bytes, budget_uses, may_cut=scalable, known=known
-            )
+                pictures, options, self._max_bytes, budget_uses,
+                may_cut=scalable, known=known, quantile=point.quantile,
+            )  # fmt: skip
             return (options[best],)
         plan = plan_layers(
-            pictures[0], options, self._max_bytes, budget_uses, may_cut=True, known=known
-        )
+            self._layers(None), options, self._max_bytes, budget_uses,
+            may_cut=True, known=known, quantile=point.quantile,
+        )  # fmt: skip
         return tuple(options[choice] for choice in plan.choices) or (options[0],)
 
     def _layers(self, budget_bytes: int | None) -> PictureLayers:
@@ -84,7 +110,7 @@ def picture_layers(
     failed_db = psnr_db(original, failed_picture(*original.shape[:2]))
     if encoded is None:
         return PictureLayers((), (failed_db,))
-    layers = [ReceivedLayer(layer.data, True) for layer in encoded.layers]
+    layers = [layer.whole for layer in encoded.layers]
     decoded = codec.decode_batch([layers[: count + 1] for count in range(len(layers))])
     quality = [
         failed_db if each.image is None else min(psnr_db(original, each.image), EXACT_PSNR_DB)
@@ -94,8 +120,16 @@ def picture_layers(
 
 
 def scheme_words(links: Sequence[LayerLink]) -> str:
-    """Such as "qpsk 0.301, 16qam 0.479": by layer, equal ones at the end once."""
-    words = [f"{link.setting.modulation} {link.setting.code_rate:.3g}" for link in links]
+    """Such as "qpsk 0.301 x4 of 0.8, 16qam 0.479": by layer, equal ones at the end once.
+
+    "x4": packets are sent up to four times. "of 0.8": the erasure rate.
+    """
+    words = []
+    for link in links:
+        setting = link.setting
+        times = f" x{setting.transmissions}" if setting.transmissions > 1 else ""
+        rate = f" of {link.erasure_rate:.3g}" if link.erasure_rate < 1 else ""
+        words.append(f"{setting.modulation} {setting.code_rate:.3g}{times}{rate}")
     while len(words) > 1 and words[-1] == words[-2]:
         words.pop()
     return ", ".join(words)

@@ -9,12 +9,19 @@
         - {modulation: 16qam, code_rate: 1/2, erasure_rate: 4/5}
         - {}                                  the third and all that follow: as the link says
     protection: {policy: optimised, mcs: [0, 4, 8, 12, 17, 22]}
+    protection: {policy: optimised, name: all, transmissions: [1, 2, 4], erasure_rate: [1, 4/5]}
+    protection: {policy: optimised, name: outage, objective: {quantile: 0.05}}
+    protection: {policy: adaptive, estimate_delay_packets: 2}       keys: see adaptation.py
 
-The last kind chooses among modulation and coding schemes, picture by picture (planning.py):
+The last kinds choose picture by picture. The first three plan (planning.py): an option is a
+modulation and coding scheme, a number of transmissions and an erasure rate (the link's own unless
+given), the best is that of the greatest mean PSNR over fades and losses, or of the greatest
+quantile, such as what 95 % of the receptions reach:
 
-    best_equal   one scheme for all layers, the best on average over fades
-    optimised    a scheme for each layer, the best on average over fades
+    best_equal   one option for all layers
+    optimised    an option for each layer
     oracle       the same, knowing the fades that the picture will meet
+    adaptive     one scheme for all layers, by an old and noisy estimate of the channel
 
 `power_db` shifts power among layers: it is scaled so that the mean over the channel uses of an
 image is that of the link, whatever the table says, and therefore needs packets that are sent once.
@@ -22,13 +29,15 @@ image is that of the link, whatever the table says, and therefore needs packets 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Annotated, Literal, get_args
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
+from testbed.adaptation import Adaptation, AdaptationKeys
 from testbed.scenario_values import (
     CodeRate,
     Decibel,
@@ -40,14 +49,19 @@ from testbed.scenario_values import (
     Section,
     Transmissions,
     choice,
+    number,
     wrong,
 )
+from testbed.yaml_source import found_text
 
 MOST_LAYERS = 16
-Policy = Literal["equal", "table", "best_equal", "optimised", "oracle"]
+LOWEST_QUANTILE, HIGHEST_QUANTILE = 0.01, 0.9
+Policy = Literal["equal", "table", "best_equal", "optimised", "oracle", "adaptive"]
 POLICIES: tuple[Policy, ...] = get_args(Policy)
-PLANNED = ("best_equal", "optimised", "oracle")
+PLANNED = ("best_equal", "optimised", "oracle", "adaptive")
 """Policies that choose for each picture."""
+PLANS = ("best_equal", "optimised", "oracle")
+"""Those of them that weigh options, by an objective."""
 DEFAULT_MCS = (0, 2, 4, 6, 8, 11, 14, 17, 20, 23, 26)
 """In MCS table 1: from QPSK of rate .12 to 64QAM of rate .89."""
 
@@ -107,7 +121,30 @@ class LayerProtection(Section):
         )
 
 
-class Protection(Section):
+class Objective(Section):
+    """What plans make the greatest."""
+
+    quantile: Annotated[
+        float,
+        Field(ge=LOWEST_QUANTILE, le=HIGHEST_QUANTILE),
+        BeforeValidator(
+            number("a number from 0.01 to 0.9", lambda x: LOWEST_QUANTILE <= x <= HIGHEST_QUANTILE)
+        ),
+    ] = Field(description="q: the q-quantile of the PSNR instead of its mean, 0.01 to 0.9")
+
+
+_OBJECTIVE_SCHEMA = {"anyOf": [{"const": "mean"}, Objective.model_json_schema()]}
+
+
+def _objective(value: object) -> object:
+    if value is None or value == "mean":
+        return None
+    if isinstance(value, dict | Objective):
+        return value
+    raise wrong(f"expected mean or {{quantile: 0.05}}, found {found_text(value)}")
+
+
+class Protection(AdaptationKeys):
     """A policy, by its name or with its parameters."""
 
     policy: Annotated[Policy, BeforeValidator(choice(POLICIES))] = Field(
@@ -120,6 +157,15 @@ class Protection(Section):
     mcs: OneOrMany[McsIndex] | None = Field(
         default=None, description="indices in mcs_table to choose from, for each picture"
     )
+    transmissions: OneOrMany[Transmissions] | None = Field(
+        default=None, description="limits to choose from, of how often a packet is sent, 1 to 32"
+    )
+    erasure_rate: OneOrMany[ErasureRate] | None = Field(
+        default=None, description="data packets per packet of a layer, to choose from"
+    )
+    objective: Annotated[
+        Objective | None, BeforeValidator(_objective), WithJsonSchema(_OBJECTIVE_SCHEMA)
+    ] = Field(default=None, description="what a plan makes the greatest: mean, or a quantile")
 
     @model_validator(mode="before")
     @classmethod
@@ -143,6 +189,15 @@ class Protection(Section):
                 f"expected mcs with one of {', '.join(PLANNED)}, found it with {self.policy}",
                 ("mcs",),
             )
+        for key in ("transmissions", "erasure_rate", "objective"):
+            if self.policy not in PLANS and getattr(self, key) is not None:
+                raise wrong(
+                    f"expected {key} with one of {', '.join(PLANS)}, found it with {self.policy}",
+                    (key,),
+                )
+        for key in self.adaptation_keys():
+            if self.policy != "adaptive":
+                raise wrong(f"expected {key} with adaptive, found it with {self.policy}", (key,))
         if len(self.layers or ()) > MOST_LAYERS:
             raise wrong(
                 f"expected at most {MOST_LAYERS} layers, found {len(self.layers or ())}",
@@ -150,15 +205,32 @@ class Protection(Section):
             )
         return self
 
+    @property
+    def adaptation(self) -> Adaptation | None:
+        """Of `adaptive`, its keys and their defaults."""
+        return Adaptation(**self.adaptation_keys()) if self.policy == "adaptive" else None
+
     def settings(self, link: LayerSetting, scheme: Scheme) -> tuple[LayerSetting, ...]:
         """By layer; the last serves all that follow. KeyError as `scheme` raises it.
 
         Of a policy that chooses for each picture: all that it can choose from.
         """
         if self.policy in PLANNED:
-            indices = self.mcs or DEFAULT_MCS
-            return tuple(LayerProtection(mcs=index).applied_to(link, scheme) for index in indices)
+            options = itertools.product(
+                self.mcs or DEFAULT_MCS, self.transmissions or (None,), self.erasure_rate or (None,)
+            )
+            return tuple(
+                LayerProtection(mcs=index, transmissions=times, erasure_rate=rate).applied_to(
+                    link, scheme
+                )
+                for index, times, rate in options
+            )
         return tuple(layer.applied_to(link, scheme) for layer in self.layers or ()) or (link,)
+
+    @property
+    def quantile(self) -> float | None:
+        """Of the PSNR, to be made the greatest; None: the mean is."""
+        return self.objective.quantile if self.objective else None
 
 
 EQUAL = Protection(policy="equal", name="equal")

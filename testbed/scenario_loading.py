@@ -12,10 +12,10 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
+from testbed.codec_sections import CODEC_SECTIONS
 from testbed.errors import ScenarioError, ScenarioProblem
-from testbed.protection import LayerProtection, Protection
+from testbed.protection import LayerProtection, Objective, Protection
 from testbed.scenario import (
-    CODEC_SECTIONS,
     SCHEME_KEYS,
     Figures,
     ImageSource,
@@ -91,6 +91,7 @@ _SECTIONS: dict[str, type[Section]] = {
     "sweeps": Sweep,
     "protection": Protection,
     "layers": LayerProtection,
+    "objective": Objective,
     "packets": Packets,
     "figures": Figures,
     "strip": Strip,

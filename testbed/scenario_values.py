@@ -32,7 +32,8 @@ from testbed.yaml_source import found_text, number_hint
 MODULATION_BITS = {"bpsk": 1, "qpsk": 2, "16qam": 4, "64qam": 6, "256qam": 8, "1024qam": 10}
 """Bits per complex channel use of each modulation."""
 FADING_BLOCKS = ("packet", "image")
-CODINGS = ("ldpc", "none")
+CODES = ("ldpc", "polar", "ldpc_polar")
+CODINGS = (*CODES, "none")
 HARQ_MODES = ("incremental", "chase")
 FIDELITIES = ("exact", "tables")
 DAMAGES = ("drop", "deliver")
@@ -234,7 +235,9 @@ FadingBlock: TypeAlias = Annotated[
     BeforeValidator(choice(FADING_BLOCKS)),
     Field(json_schema_extra={"enum": list(FADING_BLOCKS)}),
 ]
-Coding: TypeAlias = Annotated[Literal["ldpc", "none"], BeforeValidator(choice(CODINGS))]
+Coding: TypeAlias = Annotated[
+    Literal["ldpc", "polar", "ldpc_polar", "none"], BeforeValidator(choice(CODINGS))
+]
 HarqMode: TypeAlias = Annotated[
     Literal["incremental", "chase"], BeforeValidator(choice(HARQ_MODES))
 ]
