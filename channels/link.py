@@ -1,47 +1,39 @@
 """One link: packets of bytes over coded QAM and a channel.
 
 bytes -> bits -> CRC + code -> scrambling -> QAM -> channel -> demapper -> code + CRC -> bytes
-         MSB     coding.py     scrambling.py modulation.py    modulation.py   harq.py
-         first   uncoded.py                         fading.py, ofdm.py ...
+         MSB     block.py      scrambling.py modulation.py    modulation.py   harq.py
+         first   block_codes.py                     fading.py, ofdm.py ...
 
 A packet is one transport block. One that fails may be sent again (hybrid ARQ); what fails for good
 is dropped, or delivered with its errors. Packets that vanish above the physical layer are none of
 this: see packet_loss.py.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
+from channels.block import Block
+from channels.block_codes import CODINGS, BlockCode, Coding, block_code, largest_code
 from channels.channel import Channel, check_choice, check_range
-from channels.coding import TransportBlockCode, transport_block_code
 from channels.errors import ChannelError
 from channels.fading import Awgn
 from channels.harq import HarqMode, send_with_harq
 from channels.ldpc_decoder import DEFAULT_ITERATIONS
 from channels.modulation import bits_per_symbol, demodulate, modulate
+from channels.observation import Observation, observe
 from channels.packet_loss import IidPacketLoss, PacketLoss
 from channels.randomness import ChannelRandomness
 from channels.scrambling import descramble_llr, scramble, shared_channel_c_init
 from channels.snr import ebn0_db_from_esn0_db, noise_power
-from channels.transport_sizes import (
-    MAX_CODE_RATE,
-    MIN_CODE_RATE,
-    TransportSizes,
-    largest_payload_bits,
-    transport_sizes,
-)
-from channels.uncoded import UncodedBlock, largest_uncoded_payload_bits, uncoded_block
+from channels.transport_sizes import MAX_CODE_RATE, MIN_CODE_RATE
 
 NO_FADING = Awgn()
 NO_LOSS = IidPacketLoss()
 
-Coding = Literal["ldpc", "none"]
-CODINGS: tuple[Coding, ...] = get_args(Coding)
 Damage = Literal["drop", "deliver"]
 DAMAGES: tuple[Damage, ...] = get_args(Damage)
 MAX_TRANSMISSIONS = 32
@@ -61,10 +53,13 @@ class LinkSetting:
         modulation: a name in `channels.modulation.BITS_PER_SYMBOL`.
         code_rate: information bits, CRC included, per coded bit, at most; see
             `TransportBlockCode`. Without coding it has no meaning.
-        coding: "ldpc", or "none": the CRC alone, which only tells whether a packet is intact.
+        coding: "ldpc"; "polar", for packets up to `channels.polar_block`'s limit; "ldpc_polar":
+            whichever is better for the packet's size; or "none": the CRC alone, which only tells
+            whether a packet is intact.
         power_db: transmit power in dB over 1.
         transmissions: how often a packet is sent at most, the first included.
-        harq: what is sent again, "incremental" or "chase".
+        harq: what is sent again, "incremental" or "chase"; always "chase" for polar codes, whose
+            retransmissions repeat the same bits.
         damage: "drop" packets whose CRC fails, or "deliver" them as they were decided.
         loss: what packets meet above the physical layer.
         max_iterations: of the LDPC decoder, at least 1.
@@ -111,14 +106,20 @@ class LinkSetting:
     @property
     def ebn0_db(self) -> float:
         """Eb/N0 in dB at power 1 and the nominal code rate."""
-        rate = self.code_rate if self.coding == "ldpc" else 1.0
+        rate = self.code_rate if self.coding != "none" else 1.0
         return ebn0_db_from_esn0_db(self.snr_db, rate, self.bits_per_symbol)
 
-    def block(self, payload_bits: int) -> TransportBlockCode | UncodedBlock:
+    def code(self, payload_bits: int) -> BlockCode:
+        """The code that a packet of so many bits gets."""
+        return block_code(self.coding, payload_bits, self.code_rate, self.bits_per_symbol)
+
+    def block(self, payload_bits: int) -> Block:
         """The transport block that carries a packet of so many bits."""
-        if self.coding == "none":
-            return uncoded_block(payload_bits, self.bits_per_symbol)
-        return transport_block_code(payload_bits, self.code_rate, self.bits_per_symbol)
+        return self.code(payload_bits).block(payload_bits, self.code_rate, self.bits_per_symbol)
+
+    def harq_of(self, payload_bits: int) -> HarqMode:
+        """What is sent again of a packet of so many bits."""
+        return self.harq if self.code(payload_bits).has_versions else "chase"
 
 
 @dataclass(frozen=True)
@@ -150,33 +151,33 @@ class PacketOutcome:
 
     Attributes:
         data: the bytes that arrived; None if nothing is delivered. Wrong bytes pass a CRC of 16
-            bits about once in 2^16 failures, one of 24 bits in 2^24.
+            bits about once in 2^16 failures, one of 24 bits in 2^24; up to 8 times as often with
+            polar codes, whose decoder has 8 candidates.
         decoded: every CRC of the physical layer held; else `data` has errors.
         transmissions: how often it was sent, at least once.
         bit_error_estimate: the share of coded bits that the demapper expects to be wrong in the
             last transmission, from its LLRs: how far damaged data can be trusted.
+        observed: what its symbols met, all transmissions together; None where none were sent.
     """
 
     data: bytes | None
     decoded: bool
     transmissions: int = 1
     bit_error_estimate: float = 0.0
+    observed: Observation | None = field(default=None, compare=False)
 
 
 def packet_cost(payload_bytes: int, setting: LinkSetting) -> PacketCost:
     """What each transmission of a packet of `payload_bytes` (at least 1) costs.
 
     Raises:
-        ChannelError: an empty packet.
+        ChannelError: an empty packet, or one that is too large for its code.
     """
     if payload_bytes < 1:
         raise ChannelError(f"packet: expected at least 1 byte, found {payload_bytes}")
-    sizes: TransportSizes | UncodedBlock
-    if setting.coding == "none":
-        sizes = uncoded_block(8 * payload_bytes, setting.bits_per_symbol)
-    else:
-        # Not the block itself: many costs are asked for that are never sent.
-        sizes = transport_sizes(8 * payload_bytes, setting.code_rate, setting.bits_per_symbol)
+    # Not the block itself: many costs are asked for that are never sent.
+    bits = 8 * payload_bytes
+    sizes = setting.code(bits).sizes(bits, setting.code_rate, setting.bits_per_symbol)
     return PacketCost(
         payload_bits=sizes.payload_bits,
         crc_bits=sizes.crc_bits,
@@ -191,10 +192,8 @@ def packet_cost(payload_bytes: int, setting: LinkSetting) -> PacketCost:
 def largest_packet_bytes(channel_uses: int, setting: LinkSetting) -> int:
     """The largest packet that needs at most `channel_uses` complex channel uses; 0 if none does."""
     symbols = setting.channel.symbols_within(channel_uses)
-    m = setting.bits_per_symbol
-    if setting.coding == "none":
-        return largest_uncoded_payload_bits(symbols, m) // 8
-    return largest_payload_bits(symbols, setting.code_rate, m) // 8
+    code = largest_code(setting.coding)
+    return code.largest_payload_bits(symbols, setting.code_rate, setting.bits_per_symbol) // 8
 
 
 def send_packet(
@@ -223,44 +222,33 @@ def send_packet(
     payload = np.unpackbits(np.frombuffer(packet, np.uint8))
     block = setting.block(len(payload))
     estimate = 0.0
+    observed = Observation()
 
     def transmit(coded: NDArray[np.uint8], transmission: int) -> NDArray[np.float32]:
-        nonlocal estimate
-        llr = _over_the_air(coded, setting, randomness, number + transmission * MAX_PACKETS)
+        nonlocal estimate, observed
+        llr, seen = _over_the_air(coded, setting, randomness, number + transmission * MAX_PACKETS)
+        observed += seen
         if setting.damage == "deliver":
             estimate = float(np.mean(expit(-np.abs(llr, dtype=np.float64))))
         return llr
 
-    if isinstance(block, UncodedBlock):
-        decided, ok = block.decode(transmit(block.encode(payload), 0))
-        sent = 1
-    else:
-        done = send_with_harq(
-            block, payload, transmit, setting.harq, setting.transmissions, setting.max_iterations
-        )
-        decided, ok, sent = done.payload, done.ok, done.transmissions
-    delivered = ok or setting.damage == "deliver"
-    data = np.packbits(decided).tobytes() if delivered else None
-    return PacketOutcome(data, ok, sent, estimate)
-
-
-def send_packets(
-    packets: Sequence[bytes],
-    setting: LinkSetting,
-    randomness: ChannelRandomness,
-    first_packet: int = 0,
-) -> list[PacketOutcome]:
-    """`send_packet` for each of `packets`, packets[0] being number `first_packet`; none is lost."""
-    return [
-        send_packet(packet, setting, randomness, first_packet + i)
-        for i, packet in enumerate(packets)
-    ]
+    mode = setting.harq_of(len(payload))
+    done = send_with_harq(
+        block, payload, transmit, mode, setting.transmissions, setting.max_iterations
+    )
+    delivered = done.ok or setting.damage == "deliver"
+    data = np.packbits(done.payload).tobytes() if delivered else None
+    return PacketOutcome(data, done.ok, done.transmissions, estimate, observed)
 
 
 def _over_the_air(
     coded: NDArray[np.uint8], setting: LinkSetting, randomness: ChannelRandomness, number: int
-) -> NDArray[np.float32]:
+) -> tuple[NDArray[np.float32], Observation]:
     """LLRs of coded bits after scrambling, modulation and channel, and their inverses."""
     symbols = modulate(scramble(coded, C_INIT), setting.modulation)
     received, noise = setting.channel.transmit(symbols, setting.no, randomness, number)
-    return descramble_llr(demodulate(received, noise, setting.modulation), C_INIT)
+    seen = observe(
+        symbols, received, noise, setting.no, setting.modulation,
+        retransmission=number >= MAX_PACKETS,
+    )  # fmt: skip
+    return descramble_llr(demodulate(received, noise, setting.modulation), C_INIT), seen

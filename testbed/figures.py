@@ -40,8 +40,10 @@ TITLE_CHARACTERS = 48
 NOTE_CHARACTERS = 78
 """Of the note below a figure that fit under one panel."""
 
-LEGEND_COLUMNS = 3
-"""Entries of the legend side by side above one panel."""
+PANEL_WIDTH_IN = 3.5
+LEGEND_ENTRY_IN = (0.45, 0.046)
+"""Width of a legend's entry: without its words, and for each of their characters."""
+LEGEND_LINE_IN = 0.15
 
 PANELS_PER_PAGE = 3
 MAX_PAGES = 6
@@ -129,7 +131,7 @@ def _curves(panels: list[tuple[str, pd.DataFrame]], axis: str, metric: str, size
 
     with plt.style.context(STYLE):
         figure, grid = plt.subplots(
-            2, len(panels), figsize=(3.5 * len(panels), 3.4), sharex="col", sharey="row",
+            2, len(panels), figsize=(PANEL_WIDTH_IN * len(panels), 3.4), sharex="col", sharey="row",
             squeeze=False, height_ratios=(4, 1), layout="constrained",
         )  # fmt: skip
         curves = _curve_looks(pd.concat([rows for _, rows in panels]))
@@ -161,10 +163,9 @@ def _curves(panels: list[tuple[str, pd.DataFrame]], axis: str, metric: str, size
             for axes in grid[0]
             for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
         }
-        figure.legend(
-            handles.values(), handles.keys(), loc="outside upper center",
-            ncols=min(len(handles), LEGEND_COLUMNS * len(panels)),
-        )  # fmt: skip
+        columns = _legend_columns(list(handles), len(panels))
+        figure.set_figheight(3.4 + LEGEND_LINE_IN * (-(-len(handles) // columns) - 1))
+        figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=columns)
         first = panels[0][1]
         interval = "mean and 95 % interval" if bands else "mean (too few images for an interval)"
         note = (
@@ -177,6 +178,13 @@ def _curves(panels: list[tuple[str, pd.DataFrame]], axis: str, metric: str, size
         lines = textwrap.fill(note, NOTE_CHARACTERS * len(panels))
         figure.supxlabel(lines, fontsize=6, color="0.35")
     return figure
+
+
+def _legend_columns(labels: Sequence[str], panels: int) -> int:
+    """How many entries fit side by side above the panels, at least one."""
+    least_in, character_in = LEGEND_ENTRY_IN
+    widest_in = least_in + character_in * max(map(len, labels))
+    return max(1, min(len(labels), int(PANEL_WIDTH_IN * panels / widest_in)))
 
 
 def _curve_looks(table: pd.DataFrame) -> dict[tuple[str, str], tuple[str, dict[str, str]]]:

@@ -2,7 +2,8 @@
 
 Whatever kills a run, the lines before it count: the next run on the same folder skips the trials
 that are there. A last line that was torn by the kill is dropped. The journal may hold trials of
-other scenarios; a trial's id says what it is the result of.
+other scenarios; a trial's id says what it is the result of. Rows with other keys than today's are
+those of another version: they are left alone, and their trials simulated again.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from testbed.errors import OutputError
-from testbed.simulation import COLUMNS, Row
+from testbed.simulation import COLUMNS, OBSERVED, Row
 
 JOURNAL = "journal.jsonl"
 
@@ -49,7 +50,9 @@ class Journal:
             ) from error
         self.rows: dict[str, Row] = {}
         self.damaged_lines = 0
-        """Lines that are no rows of this version; their trials are simulated again."""
+        """Lines that are no rows."""
+        self.other_lines = 0
+        """Rows of another version."""
         self._read()
 
     def __enter__(self) -> Journal:
@@ -69,8 +72,10 @@ class Journal:
                 row = json.loads(line)
             except ValueError:
                 row = None
-            if isinstance(row, dict) and tuple(row) == COLUMNS:
+            if isinstance(row, dict) and tuple(row) == (*COLUMNS, OBSERVED):
                 self.rows[row["trial_id"]] = row
+            elif isinstance(row, dict) and "trial_id" in row:
+                self.other_lines += 1
             else:
                 self.damaged_lines += 1
 

@@ -32,18 +32,22 @@ def manifest(
     workers: int,
     started_utc: str,
     *,
+    certification: dict[str, Any],
     reused_trials: int = 0,
     damaged_lines: int = 0,
+    other_lines: int = 0,
 ) -> dict[str, Any]:
     """What ran: scenario, code, versions, inputs, machine, times. JSON-able.
 
-    `reused_trials` were in the journal already, from an earlier run, perhaps of other code.
+    `certification` is the summary of certification.json. `reused_trials` were in the journal
+    already, from an earlier run, perhaps of other code.
     """
     return {
         "scenario": plan.scenario.canonical(),
         "scenario_sha256": plan.scenario.scenario_hash,
         "trials": len(plan.trials),
         "reused_trials": reused_trials,
+        "certification": certification,
         "codecs": plan.fingerprints,
         "images": [
             {"name": image.name, "sha256": image.sha256, "shape": list(image.pixels.shape)}
@@ -58,6 +62,7 @@ def manifest(
         "started_utc": started_utc,
         "finished_utc": utc_now(),
         "damaged_journal_lines": damaged_lines,
+        "journal_lines_of_other_versions": other_lines,
     }
 
 

@@ -18,6 +18,12 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from testbed.certification import certify, write_certification
+from testbed.certification_report import (
+    CertificationError,
+    draw_certification,
+    print_certification,
+)
 from testbed.figures import draw_figures, read_table
 from testbed.journal import Journal
 from testbed.manifest import manifest, utc_now, write_manifest
@@ -34,8 +40,14 @@ def run_scenario(
     workers: int | None,
     overrides: Sequence[str],
     command: Sequence[str],
+    *,
+    strict: bool = False,
 ) -> None:
-    """Runs the scenario in `file` into `out` and says where things are. Raises TestbedError."""
+    """Runs the scenario in `file` into `out` and says where things are.
+
+    Raises TestbedError; if `strict`, when all is written, also for a run that violates what its
+    links state.
+    """
     started_utc = utc_now()
     console = Console(stderr=True)
     scenario = load_scenario(file, overrides)
@@ -58,22 +70,32 @@ def run_scenario(
                 workers=processes,
                 progress=lambda done, total: bar.update(task, completed=done, total=total),
             )
+        certification = certify(planned, journal.rows)
+        certificate = write_certification(folder, certification)
         content = manifest(
             planned,
             command,
             processes,
             started_utc,
+            certification=certification.summary(),
             reused_trials=reused,
             damaged_lines=journal.damaged_lines,
+            other_lines=journal.other_lines,
         )
         write_manifest(folder, content)
         console.print("drawing figures")
         written, skipped = draw_figures(read_table(table_path), folder / FIGURES)
         written += draw_scenario_strips(planned, folder / FIGURES)
+        written += draw_certification(certification, folder / FIGURES)
     if skipped:
         print(f"{skipped} more settings are in the table and not drawn", file=sys.stderr)
     print(f"{table_path}: {len(planned.trials)} rows")
     print(f"{folder / FIGURES}: {', '.join(path.name for path in written)}")
+    print_certification(certification, certificate, console)
+    if strict and certification.violated:
+        raise CertificationError(
+            f"{certificate}: {len(certification.violated)} of {certification.made} checks violated"
+        )
 
 
 def available_cores() -> int:

@@ -219,7 +219,8 @@ def write_table(path: Path, plan: Plan, rows: dict[str, Row]) -> Path:
     partial = path.with_suffix(".partial")
     try:
         with partial.open("w", newline="") as file:
-            writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+            # What was observed is in the journal alone.
+            writer = csv.DictWriter(file, COLUMNS, extrasaction="ignore", lineterminator="\n")
             writer.writeheader()
             for trial in plan.trials:
                 # The journal may have the row from another scenario that shares the trial.

@@ -33,14 +33,14 @@ def setting_words(setting: dict[str, object], varying: Sequence[str], protection
     protections: all that are meant.
     """
     words = [part_words(str(setting["channel"]))]
+    coding = {"ldpc": "", "none": "uncoded"}.get(str(setting["coding"]), str(setting["coding"]))
+    rate = "" if coding == "uncoded" else f"rate {setting['code_rate']:.3g}"
+    scheme = " ".join(filter(None, [str(setting["modulation"]).upper(), coding, rate]))
+    if len(protections) > 1 and "equal" in protections:
+        words.append(f"equal: {scheme}")
     # A policy that chooses schemes goes by its own name, unless the scenario gave it another.
-    planned = protections & set(PLANNED)
-    if protections != planned:
-        coding = {"ldpc": "", "none": "uncoded"}.get(str(setting["coding"]), str(setting["coding"]))
-        rate = "" if coding == "uncoded" else f"rate {setting['code_rate']:.3g}"
-        unless = " unless planned" if planned else ""
-        scheme = " ".join(filter(None, [str(setting["modulation"]).upper(), coding, rate]))
-        words.append(scheme + unless)
+    elif len(protections) == 1 and not protections & set(PLANNED):
+        words.append(scheme)
     if "snr_db" in setting:
         words.append(f"$E_s/N_0$ {setting['snr_db']:g} dB")
     if "cbr" in setting:

@@ -8,21 +8,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from channels.observation import Observation
 from channels.randomness import ChannelRandomness
 from codec.base import CodecError, DecodedImage, EncodedImage, ImageCodec, ReceivedLayer
 from testbed.choosing import Chooser, scheme_words
+from testbed.codec_sections import CodecSection
 from testbed.images import SourceImage
 from testbed.metrics import failed_picture, psnr_db, ssim
 from testbed.packets import LayerLink, capacity_bytes
 from testbed.registry import CodecSetupError, make_codec
-from testbed.scenario import CodecSection
 from testbed.transmission import Transmission, image_randomness, transmit
 from testbed.trials import Trial, budget_channel_uses
 
@@ -39,10 +40,14 @@ COLUMNS = (
     "payload_bits", "header_bits", "crc_bits", "parity_bits", "padding_bits", "erasure_bits",
     "retransmission_bits", "coded_bits", "symbols", "bpp",
     "layers_sent", "layers_decoded", "packets_sent", "packets_lost", "packets_damaged",
-    "transmissions",
+    "transmissions", "delivered_snr_db", "uncoded_ber",
     "psnr_db", "ssim", "failed",
 )  # fmt: skip
 """Of trials.csv, in order. The seven kinds of bits add up to coded_bits: see packets.Ledger."""
+
+OBSERVED = "observed"
+"""The key of a row, beside its columns, of what its symbols met: the fields of an Observation, or
+None where packets fail by tables."""
 
 Row = dict[str, Any]
 
@@ -205,7 +210,7 @@ def _decode_damaged(
 
 
 def rows_of(work: Work) -> list[Row]:
-    """Simulates `work` and measures: one row per trial, keys as in COLUMNS."""
+    """Simulates `work` and measures: one row per trial, keys COLUMNS and OBSERVED."""
     measured: dict[tuple[int, bytes], tuple[float, float]] = {}
     rows = []
     for outcome in simulate(work):
@@ -225,6 +230,7 @@ def _row(work: Work, outcome: Outcome, source: SourceImage, psnr: float, ssim_va
     height, width = source.pixels.shape[:2]
     loss = link.packet_loss.mean_loss
     ledger = sent.ledger
+    observed = sent.observed or Observation()
     values = (
         trial.trial_id, work.scenario, trial.codec_name, source.name, height, width,
         trial.repetition, work.seed,
@@ -239,7 +245,8 @@ def _row(work: Work, outcome: Outcome, source: SourceImage, psnr: float, ssim_va
         ledger.padding_bits, ledger.erasure_bits, ledger.retransmission_bits, ledger.coded_bits,
         ledger.symbols, ledger.payload_bits / (height * width),
         sent.layers_sent, outcome.layers_decoded, sent.packets_sent, sent.packets_lost,
-        sent.packets_damaged, sent.transmissions,
+        sent.packets_damaged, sent.transmissions, observed.delivered_snr_db, observed.uncoded_ber,
         psnr, ssim_value, outcome.failed,
     )  # fmt: skip
-    return dict(zip(COLUMNS, values, strict=True))
+    row = dict(zip(COLUMNS, values, strict=True))
+    return row | {OBSERVED: sent.observed and asdict(sent.observed)}

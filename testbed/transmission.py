@@ -27,9 +27,10 @@ from channels.link import (
     packet_cost,
     send_packet,
 )
+from channels.observation import Observation
 from channels.randomness import ChannelRandomness, derive_key
 from channels.table_link import send_packet_by_table
-from codec.base import EncodedImage, ReceivedLayer
+from codec.base import EncodedImage, ReceivedLayer, with_known
 from testbed.link_parts import make_part
 from testbed.packets import (
     HEADER_BYTES,
@@ -55,6 +56,7 @@ class Transmission:
     packets_damaged  delivered with errors
     packets_lost     of which nothing arrived, for whatever reason
     transmissions    all of all packets
+    observed         what their symbols met; None where packets fail by tables
     """
 
     ledger: Ledger
@@ -65,6 +67,7 @@ class Transmission:
     packets_lost: int
     transmissions: int
     received: tuple[ReceivedLayer, ...]
+    observed: Observation | None
 
 
 @lru_cache(maxsize=1024)
@@ -84,7 +87,7 @@ def layer_links(point: LinkPoint) -> tuple[LayerLink, ...]:
                 setting,
                 modulation=layer.modulation,
                 # Without coding there is no rate, and 1 is what a point says.
-                code_rate=layer.code_rate if point.coding == "ldpc" else setting.code_rate,
+                code_rate=setting.code_rate if point.coding == "none" else layer.code_rate,
                 transmissions=layer.transmissions,
                 power_db=layer.power_db,
             ),
@@ -143,8 +146,18 @@ def transmit(
         packets_damaged=sum(not outcomes[number].decoded for number in arrived),
         packets_lost=len(sent) - len(arrived),
         transmissions=sum(outcome.transmissions for outcome in outcomes),
-        received=reassemble(whole, counts_of(planned), damaged),
+        received=with_known(reassemble(whole, counts_of(planned), damaged), encoded),
+        observed=_sum_of([outcome.observed for outcome in outcomes]),
     )
+
+
+def _sum_of(observed: Sequence[Observation | None]) -> Observation | None:
+    total = Observation()
+    for each in observed:
+        if each is None:
+            return None
+        total += each
+    return total
 
 
 def _send(

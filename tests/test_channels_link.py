@@ -20,7 +20,6 @@ from channels.link import (
     largest_packet_bytes,
     packet_cost,
     send_packet,
-    send_packets,
 )
 from channels.modulation import BITS_PER_SYMBOL
 from channels.ofdm import Ofdm
@@ -33,6 +32,14 @@ RANDOMNESS = ChannelRandomness(derive_key("link tests"))
 def random_packets(*sizes: int) -> list[bytes]:
     rng = np.random.default_rng(sum(sizes))
     return [rng.bytes(size) for size in sizes]
+
+
+def send_packets(
+    packets: list[bytes], setting: LinkSetting, randomness: ChannelRandomness
+) -> list[PacketOutcome]:
+    return [
+        send_packet(packet, setting, randomness, number) for number, packet in enumerate(packets)
+    ]
 
 
 @pytest.mark.parametrize("modulation", list(BITS_PER_SYMBOL))
@@ -64,8 +71,8 @@ def test_a_packet_depends_on_its_number_only(fading_block: str) -> None:
     if fading_block == "packet":
         assert {outcome.transmissions for outcome in together} == {1, 2}
     for number in reversed(range(len(packets))):
-        alone = send_packets([packets[number]], setting, RANDOMNESS, first_packet=number)
-        assert alone == [together[number]]
+        alone = send_packet(packets[number], setting, RANDOMNESS, number)
+        assert alone == together[number]
 
 
 def test_fading_blocks() -> None:
@@ -272,7 +279,7 @@ def test_every_channel_keeps_the_contract(name: str) -> None:
         (lambda: LinkSetting(code_rate=0.01), r"code_rate: expected 0\.025 \.\. 0\.95, found 0"),
         (lambda: LinkSetting(transmissions=33), "transmissions: expected 1 .. 32, found 33"),
         (lambda: LinkSetting(coding="none", transmissions=2), "expected 1 without coding"),
-        (lambda: LinkSetting(coding="polar"), "coding: expected one of ldpc, none, found 'polar'"),  # type: ignore
+        (lambda: LinkSetting(coding="turbo"), "ldpc, polar, ldpc_polar, none, found 'turbo'"),  # type: ignore
         (lambda: LinkSetting(harq="stop"), "harq: expected one of chase, incremental"),  # type: ignore
         (lambda: LinkSetting(damage="keep"), "damage: expected one of drop, deliver"),  # type: ignore
         (
@@ -282,7 +289,8 @@ def test_every_channel_keeps_the_contract(name: str) -> None:
         (lambda: LinkSetting(snr_db=float("nan")), "snr_db: expected .*, found nan"),
         (lambda: LinkSetting(max_iterations=0), "max_iterations: expected 1"),
         (lambda: packet_cost(0, LinkSetting()), "at least 1 byte, found 0"),
-        (lambda: send_packets([b"a", b""], LinkSetting(), RANDOMNESS), "packet 1: expected at"),
+        (lambda: send_packet(b"", LinkSetting(), RANDOMNESS, 1), "packet 1: expected at"),
+        (lambda: LinkSetting(snr_db="high"), "snr_db: expected .* found 'high'"),  # type: ignore
         (lambda: IidPacketLoss(-0.1), r"packet_loss: expected 0\.0 \.\. 1\.0, found -0\.1"),
         (
             lambda: RayleighBlock("symbol"),

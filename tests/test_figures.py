@@ -88,7 +88,7 @@ def test_a_setting_that_varies_is_named_at_its_default_too() -> None:
 def test_protections_share_a_panel() -> None:
     planned = table().assign(protection="optimised")
     ((title, rows),) = _panels(pd.concat([table(), planned]), "snr_db")
-    assert title.replace("\n", " ") == "AWGN, 16QAM rate 0.5 unless planned, CBR 0.25"
+    assert title.replace("\n", " ") == "AWGN, equal: 16QAM rate 0.5, CBR 0.25"
     looks = _curve_looks(rows)
     assert [label for label, _ in looks.values()] == [
         "layered, equal", "jpeg, equal", "layered, optimised", "jpeg, optimised",

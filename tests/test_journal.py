@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from testbed.errors import OutputError
 from testbed.journal import JOURNAL, Journal
-from testbed.simulation import COLUMNS
+from testbed.simulation import COLUMNS, OBSERVED
 
 
 def row(trial_id: str) -> dict:
-    return dict.fromkeys(COLUMNS, 1.5) | {"trial_id": trial_id}
+    return dict.fromkeys(COLUMNS, 1.5) | {"trial_id": trial_id, OBSERVED: {"symbols": 3}}
 
 
 def test_rows_are_there_the_next_time(tmp_path: Path) -> None:
@@ -43,10 +44,22 @@ def test_damaged_lines_cost_only_themselves(tmp_path: Path) -> None:
     with Journal(tmp_path) as journal:
         journal.add([row("a"), row("b")])
     path = tmp_path / JOURNAL
-    path.write_bytes(b'\xff\xfe\n{"trial_id": "x"}\n[]\n' + path.read_bytes())
+    path.write_bytes(b'\xff\xfe\n{"id": "x"}\n[]\n' + path.read_bytes())
     with Journal(tmp_path) as journal:
         assert list(journal.rows) == ["a", "b"]
-        assert journal.damaged_lines == 3
+        assert (journal.damaged_lines, journal.other_lines) == (3, 0)
+
+
+def test_rows_of_another_version_are_no_damage(tmp_path: Path) -> None:
+    """They are simulated again, and stay where they are for who goes back to that version."""
+    earlier = {key: value for key, value in row("a").items() if key != OBSERVED}
+    (tmp_path / JOURNAL).write_text(json.dumps(earlier) + "\n")
+    with Journal(tmp_path) as journal:
+        assert (list(journal.rows), journal.damaged_lines, journal.other_lines) == ([], 0, 1)
+        journal.add([row("a")])
+    with Journal(tmp_path) as journal:
+        assert journal.rows == {"a": row("a")}
+        assert (journal.damaged_lines, journal.other_lines) == (0, 1)
 
 
 def test_two_runs_on_one_folder_are_refused(tmp_path: Path) -> None:
