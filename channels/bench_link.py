@@ -1,19 +1,17 @@
 """Where a link's time goes: each stage on the same packets, on one core."""
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
+from channels.bench import seconds_per_run
 from channels.coding import transport_block_code
 from channels.link import C_INIT, LinkSetting
 from channels.modulation import demodulate, modulate
+from channels.observation import observe
 from channels.randomness import ChannelRandomness, derive_key
 from channels.scrambling import descramble_llr, scramble
-
-LEAST_S = 0.2
-"""Every stage is repeated until it has taken so long."""
 
 
 @dataclass(frozen=True)
@@ -45,21 +43,12 @@ def bench_link(setting: LinkSetting, packet_bytes: int = 1000, seed: int = 0) ->
         "scrambling": lambda: scramble(coded, C_INIT),
         "modulation": lambda: modulate(scrambled, setting.modulation),
         "channel": lambda: setting.channel.transmit(symbols, setting.no, randomness, 0),
+        "observation": lambda: observe(symbols, received, noise, setting.no, setting.modulation),
         "demapping": lambda: demodulate(received, noise, setting.modulation),
         "descrambling": lambda: descramble_llr(scrambled_llr, C_INIT),
         "LDPC decoding and CRC": lambda: code.decode(llr, setting.max_iterations),
     }
-    seconds = {name: _seconds(run) for name, run in stages.items()}
+    seconds = {name: seconds_per_run(run) for name, run in stages.items()}
     total = sum(seconds.values())
     bits = 8 * packet_bytes
     return [StageSpeed(name, bits / s / 1e6, s / total) for name, s in seconds.items()]
-
-
-def _seconds(run: Callable[[], object]) -> float:
-    run()
-    start = time.perf_counter()
-    runs = 0
-    while (elapsed := time.perf_counter() - start) < LEAST_S:
-        run()
-        runs += 1
-    return elapsed / runs

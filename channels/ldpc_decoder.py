@@ -111,7 +111,7 @@ def _flip(
 
 
 @kernel
-def _parity_holds(
+def parity_holds(
     hard: NDArray[np.uint8],
     row_start: NDArray[np.int32],
     edge_column: NDArray[np.int32],
@@ -119,6 +119,7 @@ def _parity_holds(
     z: int,
     syndrome: NDArray[np.uint8],
 ) -> bool:
+    """Whether uint8[codeword_bits] `hard` satisfies every check; uint8[z] `syndrome` is scratch."""
     for row in range(len(row_start) - 1):
         syndrome[:] = 0
         for edge in range(row_start[row], row_start[row + 1]):
@@ -197,7 +198,7 @@ def _decode_words(
             if early_stop or iteration == max_iterations - 1:
                 for i in range(codeword_bits):
                     hard[i] = 1 if posterior[i] <= zero else 0
-                if _parity_holds(hard, row_start, edge_column, edge_shift, z, syndrome):
+                if parity_holds(hard, row_start, edge_column, edge_shift, z, syndrome):
                     parity_ok[word] = True
                     if early_stop:
                         break
@@ -227,10 +228,7 @@ def decode_ldpc(
     Raises:
         ChannelError: `llr` has another shape, or no iteration is allowed.
     """
-    if llr.ndim != 2 or llr.shape[1] != graph.n:
-        raise ChannelError(f"LDPC: expected llr[words, {graph.n}], found {llr.shape}")
-    if max_iterations < 1:
-        raise ChannelError(f"LDPC: expected max_iterations >= 1, found {max_iterations}")
+    check_decoder_input(llr, graph, max_iterations)
     out = np.empty((len(llr), graph.k), np.uint8)
     parity_ok = np.empty(len(llr), np.bool_)
     _decode_words(
@@ -248,3 +246,11 @@ def decode_ldpc(
         parity_ok,
     )
     return out, parity_ok
+
+
+def check_decoder_input(llr: NDArray[np.float32], graph: LdpcGraph, max_iterations: int) -> None:
+    """Raises ChannelError unless `llr` is [words, n] and at least one iteration is allowed."""
+    if llr.ndim != 2 or llr.shape[1] != graph.n:
+        raise ChannelError(f"LDPC: expected llr[words, {graph.n}], found {llr.shape}")
+    if max_iterations < 1:
+        raise ChannelError(f"LDPC: expected max_iterations >= 1, found {max_iterations}")

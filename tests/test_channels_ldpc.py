@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from channels.bench_ldpc_quality import esn0_db_at, ldpc_quality
 from channels.errors import ChannelError
 from channels.ldpc_decoder import decode_ldpc
 from channels.ldpc_encoder import encode_ldpc
@@ -154,29 +153,6 @@ def test_decoder_equals_sionna_word_by_word(
     # Information bits may be right before all parity bits are, but not the other way round.
     assert not np.any(parity_ok & ~right)
     assert parity_ok.any()
-
-
-def test_as_good_as_the_exact_sum_product_rule() -> None:
-    """Offset min-sum is an approximation; its layered schedule makes up for what that costs."""
-    points = ldpc_quality(256, 1 / 3, [-0.9, -0.7, -0.5], words=300)
-    assert [point.words for point in points] == [300] * 3
-    ours = [point.block_errors for point in points]
-    sionna = [point.sionna_block_errors for point in points]
-    # The same words and noise at every SNR: both curves fall, and both decoders fail on much the
-    # same words, so that a decoder half a decibel worse would stand out.
-    assert ours == sorted(ours, reverse=True)
-    assert sionna == sorted(sionna, reverse=True)
-    assert 10 < sionna[0] < 200
-    assert sum(ours) <= 1.25 * sum(sionna)
-
-
-def test_crossing_of_an_error_rate() -> None:
-    assert esn0_db_at(0.01, [0.0, 1.0, 2.0], [0.5, 0.1, 0.001]) == pytest.approx(1.5)
-    assert esn0_db_at(0.1, [0.0, 1.0], [1.0, 0.01]) == pytest.approx(0.5)
-    # Not enclosed: above, below, or only by a point without errors.
-    assert esn0_db_at(0.01, [0.0, 1.0], [0.5, 0.1]) is None
-    assert esn0_db_at(0.9, [0.0, 1.0], [0.5, 0.1]) is None
-    assert esn0_db_at(0.01, [0.0, 1.0], [0.5, 0.0]) is None
 
 
 def test_words_do_not_influence_one_another() -> None:
