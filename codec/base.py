@@ -9,7 +9,7 @@ semantic codec, JPEG and a user's own codec alike.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, TypeAlias
 
 import numpy as np
@@ -25,10 +25,20 @@ class CodecError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """One layer of a coded image: the bytes that go to the link, all of them charged."""
+    """One layer of a coded image.
+
+    `data` goes to the link, every byte of it charged. `known` reaches the receiver free of charge
+    and always, if any of `data` does: only for what a study declares known, such as headers.
+    """
 
     name: str
     data: bytes
+    known: bytes = b""
+
+    @property
+    def whole(self) -> ReceivedLayer:
+        """What a receiver has of it if nothing is lost."""
+        return ReceivedLayer(self.data, complete=True, known=self.known)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +61,14 @@ class ReceivedLayer:
 
     What is missing is missing at the end. The bytes are intact (each packet's CRC held), unless the
     link delivers damaged packets: then a codec may show anything or fail, but not crash.
+    `intact_bytes` says how many bytes come before the first damaged packet; None: there is none.
+    `known` is that of the `Layer`.
     """
 
     data: bytes
     complete: bool
+    intact_bytes: int | None = None
+    known: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +87,7 @@ class ImageCodec(Protocol):
 
     scalable: bool
     """True: one stream serves every budget and may be cut at any byte. False: the image is coded
-    anew for every budget, and a stream with bytes missing cannot be decoded."""
+    anew for every budget; what is shown of a stream with bytes missing is the codec's choice."""
 
     def encode_batch(
         self, images: Sequence[Image], budget_bytes: int | None = None
@@ -93,6 +107,28 @@ class ImageCodec(Protocol):
         cut short: it stops at the last thing that they determine.
         """
         ...
+
+
+def with_known(
+    received: Sequence[ReceivedLayer], encoded: EncodedImage | None
+) -> tuple[ReceivedLayer, ...]:
+    """The received layers of an image with what is known of each beforehand."""
+    layers = encoded.layers if encoded else ()
+    return tuple(
+        replace(layer, known=sent.known) if sent.known else layer
+        for layer, sent in zip(received, layers, strict=False)
+    )
+
+
+def intact_layers(received: Sequence[ReceivedLayer]) -> list[ReceivedLayer]:
+    """What comes before the first damaged packet of an image's layers, as if no more had come."""
+    layers: list[ReceivedLayer] = []
+    for layer in received:
+        if layer.intact_bytes is not None:
+            data = layer.data[: layer.intact_bytes]
+            return [*layers, replace(layer, data=data, complete=False, intact_bytes=None)]
+        layers.append(layer)
+    return layers
 
 
 def check_image(image: Image) -> None:

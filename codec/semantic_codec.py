@@ -40,6 +40,7 @@ from codec.base import (
     Layer,
     ReceivedLayer,
     check_image,
+    intact_layers,
 )
 from codec.bitplane_correction import CorrectionRule, correct_value, predicted_bits
 from codec.bitplanes import PLANES, known_value, merge_plane, split_plane
@@ -142,7 +143,11 @@ class SemanticCodec:
     # ------------------------------------------------------------------------------- decoding
 
     def decode_batch(self, received: Sequence[Sequence[ReceivedLayer]]) -> list[DecodedImage]:
-        """See ImageCodec."""
+        """See ImageCodec. Of damaged layers, what comes before the first damaged packet is used.
+
+        An arithmetic decoder that has met a wrong bit is lost for the rest of its layer.
+        """
+        received = [intact_layers(layers) for layers in received]
         decoded = [DecodedImage(None, 0)] * len(received)
         bases = [self._decode_base(layers) for layers in received]
         shapes = [None if base is None else (base.height, base.width) for base in bases]

@@ -239,19 +239,22 @@ def reassemble(
     whole, with_errors = _by_fragment(arrived), _by_fragment(damaged)
     layers: list[ReceivedLayer] = []
     for layer in range(MAX_LAYERS):
-        found, stand_ins = whole.get(layer, {}), with_errors.get(layer, {})
+        intact, stand_ins = whole.get(layer, {}), with_errors.get(layer, {})
         if counts and layer in counts:
             data, parity = counts[layer]
-            found = _recovered(layer, found, data, parity)
+            intact = _recovered(layer, intact, data, parity)
             stand_ins = {number: p for number, p in stand_ins.items() if number < data}
-        found = stand_ins | found
+        found = stand_ins | intact
         pieces: list[bytes] = []
+        intact_bytes = None
         complete = False
         while not complete and (piece := found.get(len(pieces))) is not None:
+            if intact_bytes is None and len(pieces) not in intact:
+                intact_bytes = sum(map(len, pieces))
             pieces.append(piece.payload)
             complete = piece.is_last
         if pieces:
-            layers.append(ReceivedLayer(b"".join(pieces), complete))
+            layers.append(ReceivedLayer(b"".join(pieces), complete, intact_bytes))
         if not complete:
             break
     return tuple(layers)

@@ -105,14 +105,13 @@ def still_points(
     """
     points: list[RatePoint] = []
     for setting in codec.settings:
-        files = [codec.encode(image, setting) for image in images]
-        quality = np.array(
-            [_quality(image, codec.decode(f)) for image, f in zip(images, files, strict=True)]
-        )
+        files = [codec.file_format.encode(image, setting) for image in images]
+        decoded = [codec.file_format.decode(file) for file in files]
+        quality = np.array([_quality(*pair) for pair in zip(images, decoded, strict=True)])
         pixels = images[0].shape[0] * images[0].shape[1]
         sizes: dict[Accounting, float] = {
             "file": float(np.mean([len(file) for file in files])),
-            "payload": float(np.mean([codec.payload_bytes(file) for file in files])),
+            "payload": float(np.mean([len(codec.file_format.split(f).payload) for f in files])),
         }
         for accounting, size in sizes.items():
             points.append(
@@ -165,8 +164,8 @@ def as_tiles(mosaic: Image, rows: int, columns: int) -> NDArray[np.uint8]:
 def _mosaic_point(codec: StillCodec, images: Sequence[Image], setting: float) -> RatePoint:
     rows, columns = mosaic_grid(len(images))
     tiles = np.stack(images[: rows * columns])
-    file = codec.encode(as_mosaic(tiles, rows, columns), setting)
-    received = as_tiles(codec.decode(file), rows, columns)
+    file = codec.file_format.encode(as_mosaic(tiles, rows, columns), setting)
+    received = as_tiles(codec.file_format.decode(file), rows, columns)
     quality = np.array([_quality(*pair) for pair in zip(tiles, received, strict=True)])
     bpp = 8 * len(file) / (tiles.size // 3)
     return RatePoint(codec.name, "mosaic", f"{setting:g}", bpp, *_means(quality), len(tiles))

@@ -6,8 +6,8 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from codec.base import CodecError, ImageCodec
+from testbed.codec_sections import CodecSection, ConventionalSection, SemanticCodecSection
 from testbed.errors import TestbedError
-from testbed.scenario import CodecSection, JpegCodecSection, SemanticCodecSection
 
 if TYPE_CHECKING:
     from codec.semantic_codec import SemanticCodec
@@ -36,28 +36,21 @@ def make_codec(section: CodecSection) -> ImageCodec:
 
             layers = section.layers or len(LAYER_NAMES)
             return SemanticCodec(section.profile, layers, section.correction)
-        if isinstance(section, JpegCodecSection):
-            from codec.conventional import JpegCodec
-
-            return JpegCodec(headers=section.headers, subsampling=section.subsampling)
+        if isinstance(section, ConventionalSection):
+            return section.make()
     except CodecError as error:
         raise CodecSetupError(f"codec {section.name}: {error}") from error
     raise TypeError(f"no codec is known for {type(section).__name__}")
 
 
 def codec_fingerprint(section: CodecSection) -> str:
-    """What beside the section determines the codec's bytes: hash of weights, library version."""
+    """What beside the section determines the codec's bytes: hash of weights, library versions."""
     if isinstance(section, SemanticCodecSection):
         from codec.semantic_codec import BITSTREAM_VERSION, SemanticCodec
 
         codec = make_codec(section)
         assert isinstance(codec, SemanticCodec)
         return f"bitstream {BITSTREAM_VERSION}, weights {codec.profile.sha256}"
-    if isinstance(section, JpegCodecSection):
-        from PIL import features
-
-        from codec.conventional import BITSTREAM_VERSION as JPEG_VERSION
-
-        library = features.version("libjpeg_turbo") or features.version("jpg")
-        return f"bitstream {JPEG_VERSION}, libjpeg {library}"
+    if isinstance(section, ConventionalSection):
+        return section.make().file_format.versions
     raise TypeError(f"no codec is known for {type(section).__name__}")

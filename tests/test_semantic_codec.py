@@ -105,6 +105,20 @@ def test_threads_and_batches_change_no_byte(codec, samples) -> None:
         torch.set_num_threads(1)
 
 
+def test_what_comes_before_a_damaged_packet_is_used(codec, samples) -> None:
+    (encoded,) = codec.encode_batch(samples[:1])
+    layers = whole(encoded)
+    data = bytearray(layers[2].data)
+    data[40:] = bytes(len(data) - 40)
+    damaged = [*layers[:2], ReceivedLayer(bytes(data), True, intact_bytes=40), *layers[3:]]
+    cut = [*layers[:2], ReceivedLayer(layers[2].data[:40], complete=False)]
+    shown, expected = codec.decode_batch([damaged, cut])
+    assert np.array_equal(shown.image, expected.image)
+    assert shown.layers_decoded == expected.layers_decoded == 2
+    nothing = [ReceivedLayer(layers[0].data, True, intact_bytes=0)]
+    assert codec.decode_batch([nothing])[0].image is None
+
+
 def test_a_damaged_layer_is_refused_and_ends_the_refinement(codec, samples) -> None:
     (encoded,) = codec.encode_batch(samples[:1])
     for layer in (1, 4, 8):

@@ -1,0 +1,204 @@
+"""The codecs of a scenario: one section for each type, its keys those of the YAML.
+
+    codecs:
+      - {type: semantic, layers: 4}
+      - {type: jpeg2000, headers: payload, resolutions: 3}
+
+The keys of a conventional codec are `headers`, `on_loss` and the fields of its format in
+`codec.conventional`, whose constructor refuses what does not go together: so does the section, with
+the line. The codec is imported when a scenario is checked, not before.
+"""
+
+from __future__ import annotations
+
+from functools import reduce
+from operator import or_
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, TypeAlias
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from testbed.scenario_values import Name, Section, choice, whole_number, wrong
+
+if TYPE_CHECKING:
+    from codec.conventional import ConventionalCodec
+
+Headers: TypeAlias = Annotated[
+    Literal["file", "abbreviated", "payload"],
+    BeforeValidator(choice(("file", "abbreviated", "payload"))),
+    Field(
+        description="charge the whole file, only what a decoder cannot know, or only the bytes "
+        "that code the picture"
+    ),
+]
+OnLoss: TypeAlias = Annotated[
+    Literal["drop", "truncate", "conceal"],
+    BeforeValidator(choice(("drop", "truncate", "conceal"))),
+    Field(
+        description="show of a damaged stream nothing, what its intact beginning determines, or "
+        "whatever the library makes of it"
+    ),
+]
+Subsampling: TypeAlias = Annotated[
+    Literal["4:4:4", "4:2:2", "4:2:0"],
+    BeforeValidator(choice(("4:4:4", "4:2:2", "4:2:0"))),
+    Field(description="resolution of the colour planes"),
+]
+Tune: TypeAlias = Annotated[
+    Literal["default", "psnr"],
+    BeforeValidator(choice(("default", "psnr"))),
+    Field(description="what the encoder optimises: its library's default, or PSNR"),
+]
+Lossless: TypeAlias = Annotated[
+    bool, Field(description="the exact picture, or nothing where that does not fit")
+]
+
+
+class CodecSection(Section):
+    """What every codec has. A codec of a new type is a subclass that `CODEC_SECTIONS` lists."""
+
+    type: str
+    name: Name = Field(default="", description="the codec's name in results; its type unless given")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _named_by_type(cls, value: object) -> object:
+        if isinstance(value, dict) and "name" not in value and "type" in value:
+            return {**value, "name": value["type"]}
+        return value
+
+
+class SemanticCodecSection(CodecSection):
+    """The layered codec: base layer, bitplane layers, enhancement network."""
+
+    type: Literal["semantic"]
+    profile: Name = Field(default="paper", description="which weights and settings to use")
+    correction: Annotated[
+        Literal["interval", "one_sided"], BeforeValidator(choice(("interval", "one_sided")))
+    ] = Field(default="interval", description="rule of the bitplane correction function")
+    layers: Annotated[int, Field(ge=1, le=9), BeforeValidator(whole_number(1, 9))] | None = Field(
+        default=None, description="send at most so many layers, 1 to 9; all unless given"
+    )
+
+
+class ConventionalSection(CodecSection):
+    """A conventional codec, at the best quality that fits the budget."""
+
+    headers: Headers = "abbreviated"
+    on_loss: OnLoss = "drop"
+
+    _OF_EVERY_CODEC: ClassVar = frozenset({"type", "name", "headers", "on_loss"})
+
+    def make(self) -> ConventionalCodec:
+        """The codec. Raises CodecError for what does not go together, or a missing library."""
+        from codec.conventional import FORMATS, ConventionalCodec
+
+        own = {key: value for key, value in self if key not in self._OF_EVERY_CODEC}
+        made = FORMATS[self.type](**own)
+        return ConventionalCodec(made, self.headers, self.on_loss)
+
+    @model_validator(mode="after")
+    def _can_be_made(self) -> ConventionalSection:
+        from codec.base import CodecError
+        from codec.conventional import UnsupportedPolicy
+
+        try:
+            self.make()
+        except UnsupportedPolicy as error:
+            raise wrong(str(error), at=(error.key,)) from None
+        except CodecError as error:
+            raise wrong(str(error)) from None
+        return self
+
+
+class JpegSection(ConventionalSection):
+    """JPEG."""
+
+    type: Literal["jpeg"]
+    subsampling: Subsampling = "4:4:4"
+    progressive: bool = Field(
+        default=False, description="coarse scans first: a stream that is cut is a coarser picture"
+    )
+    restart_interval: Annotated[
+        int, Field(ge=0, le=65535), BeforeValidator(whole_number(0, 65535))
+    ] = Field(default=0, description="MCUs between restart markers, at which errors end; 0: none")
+
+
+class Jpeg2000Section(ConventionalSection):
+    """JPEG2000."""
+
+    type: Literal["jpeg2000"]
+    resolutions: Annotated[int, Field(ge=1, le=6), BeforeValidator(whole_number(1, 6))] | None = (
+        Field(default=None, description="1 to 6; unless given, the coarsest has a side of 8")
+    )
+    quality_layers: Annotated[int, Field(ge=1, le=16), BeforeValidator(whole_number(1, 16))] = (
+        Field(default=1, description="1 to 16, each of half the rate of the next")
+    )
+    packet_lengths: bool = Field(
+        default=False, description="tell where packets end, so that a stream may be cut"
+    )
+    lossless: Lossless = False
+    container: Annotated[Literal["j2k", "jp2"], BeforeValidator(choice(("j2k", "jp2")))] = Field(
+        default="j2k", description="the bare codestream, or a JP2 file"
+    )
+
+
+class HeifSection(ConventionalSection):
+    """HEVC intra pictures in HEIF."""
+
+    type: Literal["heif"]
+    headers: Headers = "file"
+    subsampling: Subsampling = "4:4:4"
+    tune: Tune = "default"
+
+
+class AvifSection(ConventionalSection):
+    """AV1 intra pictures in AVIF."""
+
+    type: Literal["avif"]
+    headers: Headers = "file"
+    subsampling: Subsampling = "4:4:4"
+    tune: Tune = "default"
+    speed: Annotated[int, Field(ge=0, le=10), BeforeValidator(whole_number(0, 10))] = Field(
+        default=6, description="of the encoder, 0 (best) to 10"
+    )
+
+
+class WebPSection(ConventionalSection):
+    """WebP."""
+
+    type: Literal["webp"]
+    lossless: Lossless = False
+
+
+class JpegXlSection(ConventionalSection):
+    """JPEG XL."""
+
+    type: Literal["jpegxl"]
+    lossless: Lossless = False
+    effort: Annotated[int, Field(ge=1, le=9), BeforeValidator(whole_number(1, 9))] = Field(
+        default=7, description="of the encoder, 1 to 9 (best)"
+    )
+
+
+class PngSection(ConventionalSection):
+    """PNG, lossless."""
+
+    type: Literal["png"]
+    headers: Headers = "file"
+
+
+CODEC_SECTIONS: dict[str, type[CodecSection]] = {
+    "semantic": SemanticCodecSection,
+    "jpeg": JpegSection,
+    "jpeg2000": Jpeg2000Section,
+    "heif": HeifSection,
+    "avif": AvifSection,
+    "webp": WebPSection,
+    "jpegxl": JpegXlSection,
+    "png": PngSection,
+}
+
+if TYPE_CHECKING:
+    Codec: TypeAlias = CodecSection
+else:
+    Codec = Annotated[reduce(or_, CODEC_SECTIONS.values()), Field(discriminator="type")]
