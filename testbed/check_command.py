@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 from rich.console import Console
 from rich.table import Table
 
 from codec.profile import profile_names
 from testbed.budget import link_budget
+from testbed.codec_sections import CODEC_SECTIONS
 from testbed.link_parts import Kind, names_of, parameters_of, value_text
 from testbed.protection import POLICIES
 from testbed.runner import plan
-from testbed.scenario import CODEC_SECTIONS
 from testbed.scenario_loading import load_scenario
 from testbed.scenario_values import (
     CODINGS,
@@ -48,7 +48,7 @@ def check_scenario(file: Path, overrides: Sequence[str]) -> None:
             f"{line.width}x{line.height}", str(point.cbr), str(line.budget_uses),
             line.layers if line.layers == "all" else f"{line.layers} of {point.protection}",
             setting.modulation, str(setting.bits_per_symbol),
-            f"{setting.code_rate:.3g}" if setting.coding == "ldpc" else "uncoded",
+            "uncoded" if setting.coding == "none" else f"{setting.code_rate:.3g}",
             f"{line.overhead:.3g}", f"{line.link.erasure_rate:.3g}",
             f"{point.snr_db:g}", f"{point.ebn0_db:.2f}", str(8 * line.capacity_bytes),
             f"{line.capacity_bpp:.3f}", f"({line.k}, {line.n})" if line.k else "none fits",
@@ -64,7 +64,6 @@ def check_scenario(file: Path, overrides: Sequence[str]) -> None:
 def print_choices() -> None:
     """One line for each kind of thing that a scenario names."""
     kinds: dict[str, Iterable[str]] = {
-        "codecs": CODEC_SECTIONS,
         "profiles of the semantic codec": profile_names(),
         "fading blocks": FADING_BLOCKS,
         "modulations": MODULATION_BITS,
@@ -78,11 +77,23 @@ def print_choices() -> None:
     }
     for words, names in kinds.items():
         print(f"{words}: {', '.join(names)}")
+    print("codecs, with their parameters and defaults:")
+    for name, section in CODEC_SECTIONS.items():
+        _print_choice(
+            name,
+            {
+                key: field.default
+                for key, field in section.model_fields.items()
+                if key not in ("type", "name")
+            },
+        )
     for kind in get_args(Kind):
         print(f"{PLURALS[kind]}, with their parameters and defaults:")
         for name in names_of(kind):
-            parameters = ", ".join(
-                f"{key}: {value_text(default)}"
-                for key, (_, default) in parameters_of(kind, name).items()
-            )
-            print(f"  {{type: {name}{', ' if parameters else ''}{parameters}}}")
+            parameters = parameters_of(kind, name)
+            _print_choice(name, {key: default for key, (_, default) in parameters.items()})
+
+
+def _print_choice(name: str, defaults: Mapping[str, Any]) -> None:
+    parameters = [f"{key}: {value_text(default)}" for key, default in defaults.items()]
+    print(f"  {{{', '.join([f'type: {name}', *parameters])}}}")

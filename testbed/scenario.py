@@ -29,10 +29,12 @@ from pydantic import (
     model_validator,
 )
 
+from testbed.codec_sections import Codec
 from testbed.errors import ScenarioError
 from testbed.link_parts import LinkPart, LinkParts, mcs_scheme, modulations_of
 from testbed.protection import EQUAL, PLANNED, LayerSetting, Protection
 from testbed.scenario_values import (
+    CODES,
     FIDELITIES,
     IMAGE_SETS,
     Cbr,
@@ -84,54 +86,6 @@ class ImageSource(Section):
         return {"source": value} if isinstance(value, str) else value
 
 
-class CodecSection(Section):
-    """What every codec has. A codec of a new type is a subclass that `Codec` lists."""
-
-    name: Name = Field(default="", description="the codec's name in results; its type unless given")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _named_by_type(cls, value: object) -> object:
-        if isinstance(value, dict) and "name" not in value and "type" in value:
-            return {**value, "name": value["type"]}
-        return value
-
-
-class SemanticCodecSection(CodecSection):
-    """The layered codec: base layer, bitplane layers, enhancement network."""
-
-    type: Literal["semantic"]
-    profile: Name = Field(default="paper", description="which weights and settings to use")
-    correction: Annotated[
-        Literal["interval", "one_sided"], BeforeValidator(choice(("interval", "one_sided")))
-    ] = Field(default="interval", description="rule of the bitplane correction function")
-    layers: Annotated[int, Field(ge=1, le=9), BeforeValidator(whole_number(1, 9))] | None = Field(
-        default=None, description="send at most so many layers, 1 to 9; all unless given"
-    )
-
-
-class JpegCodecSection(CodecSection):
-    """JPEG, at the best quality that fits the budget."""
-
-    type: Literal["jpeg"]
-    headers: Annotated[
-        Literal["file", "abbreviated"], BeforeValidator(choice(("file", "abbreviated")))
-    ] = Field(
-        default="abbreviated",
-        description="charge the whole file, or only what a decoder cannot know",
-    )
-    subsampling: Annotated[
-        Literal["4:4:4", "4:2:0"], BeforeValidator(choice(("4:4:4", "4:2:0")))
-    ] = Field(default="4:4:4", description="resolution of the colour planes")
-
-
-Codec: TypeAlias = Annotated[SemanticCodecSection | JpegCodecSection, Field(discriminator="type")]
-CODEC_SECTIONS: dict[str, type[CodecSection]] = {
-    "semantic": SemanticCodecSection,
-    "jpeg": JpegCodecSection,
-}
-
-
 Channels: TypeAlias = Annotated[
     tuple[LinkPart, ...], LinkParts("channel"), Field(description="the channel's model")
 ]
@@ -147,7 +101,8 @@ McsTables: TypeAlias = Annotated[
     OneOrMany[McsTable], Field(description="what mcs counts in: TS 38.214, table 5.1.3.1-1, -2, -3")
 ]
 Codings: TypeAlias = Annotated[
-    OneOrMany[Coding], Field(description="channel code; none: a CRC alone")
+    OneOrMany[Coding],
+    Field(description="channel code; ldpc_polar: polar for short packets; none: a CRC alone"),
 ]
 HarqModes: TypeAlias = Annotated[
     OneOrMany[HarqMode], Field(description="what is sent again: other parities, or the same bits")
@@ -410,6 +365,7 @@ class Scenario(Section):
             layers = _layers_of(grid, at)
             _check_channels(grid, at, layers)
             _check_transmissions(grid, at, layers)
+            _check_polar(grid, at, layers, self.packets.max_bytes)
             _check_plans(grid, at)
         return self
 
@@ -449,31 +405,47 @@ def _check_channels(grid: Link, at: Place, layers: Sequence[LayerSetting]) -> No
             )
 
 
+def _check_polar(grid: Link, at: Place, layers: Sequence[LayerSetting], max_bytes: int) -> None:
+    if "polar" not in grid.coding:
+        return
+    # Imports numba.
+    from testbed.polar_limit import largest_max_bytes
+
+    tightest = min(layers, key=largest_max_bytes)
+    largest = largest_max_bytes(tightest)
+    if max_bytes > largest:
+        raise wrong(
+            f"expected packets.max_bytes of at most {largest} with polar codes of rate "
+            f"{tightest.code_rate:.3g}, found {max_bytes}: set packets: {{max_bytes: {largest}}}, "
+            "or coding: ldpc_polar",
+            (*at, "coding"),
+        )
+
+
 def _check_plans(grid: Link, at: Place) -> None:
-    """Plans are made with block error tables, of packets that are sent once."""
+    """Plans are made with block error tables."""
     planned = [each.policy for each in grid.protection if each.policy in PLANNED]
     if "tables" in grid.fidelity:
         for key, expected, given in (
-            ("coding", "ldpc", grid.coding),
-            ("damage", "drop", grid.damage),
+            ("coding", CODES, grid.coding),
+            ("damage", ("drop",), grid.damage),
         ):
-            if set(given) != {expected}:
+            if not set(given) <= set(expected):
                 raise wrong(
-                    f"expected {key}: {expected} with fidelity tables: others need the exact link",
+                    f"expected {key}: {' or '.join(expected)} with fidelity tables: others need "
+                    "the exact link",
                     (*at, key),
                 )
     if not planned:
         return
     for name, wanted, found in (
-        ("coding", "ldpc", grid.coding),
-        ("damage", "drop", grid.damage),
-        ("transmissions", 1, grid.transmissions),
-        ("erasure_rate", 1, grid.erasure_rate),
+        ("coding", CODES, grid.coding),
+        ("damage", ("drop",), grid.damage),
     ):
-        if set(found) != {wanted}:
+        if not set(found) <= set(wanted):
             raise wrong(
-                f"expected {name}: {wanted} with protection {planned[0]}: others are not planned "
-                "with",
+                f"expected {name}: {' or '.join(wanted)} with protection {planned[0]}: others are "
+                "not planned with",
                 (*at, name),
             )
     for channel in grid.channel:
@@ -492,7 +464,13 @@ def _check_transmissions(grid: Link, at: Place, layers: Sequence[LayerSetting]) 
             "expected transmissions: 1 without coding: no receptions can be combined",
             (*at, "coding"),
         )
-    if any(layer.power_db for layer in layers):
+    tables = [each.layers or () for each in grid.protection]
+    if any(
+        (layer.transmissions or times) > 1
+        for table in tables
+        if any(layer.power_db for layer in table)
+        for layer, times in itertools.product(table, grid.transmissions)
+    ):
         raise wrong(
             "expected transmissions: 1 with power_db: how much power is spent would depend on "
             "what fails",

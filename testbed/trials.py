@@ -16,12 +16,13 @@ from fractions import Fraction
 from functools import partial
 from typing import Any, Literal
 
+from testbed.adaptation import Adaptation
 from testbed.link_parts import LinkPart, mcs_scheme
 from testbed.protection import LayerSetting, Policy
 from testbed.scenario import Link, Scenario, canonical_json
 from testbed.scenario_values import MODULATION_BITS, as_fraction, rounded_db
 
-ID_VERSION = 3
+ID_VERSION = 4
 """Part of every id. Raised when a change of the simulation makes earlier results incomparable."""
 
 
@@ -39,6 +40,8 @@ class LinkPoint:
     transmissions, erasure_rate   the link's own
     protection   its name in results
     policy       how it is decided what each layer is sent with
+    quantile     of the PSNR, 0 .. 1, that a plan makes the greatest; None: its mean
+    adaptation   how `adaptive` decides it
     layers       what each layer is sent with, by layer, the last one serving all that follow; or
                  what a policy that plans for each picture can choose from
     """
@@ -51,7 +54,7 @@ class LinkPoint:
     cbr: Fraction
     packet_loss: LinkPart
     fading_block: str
-    coding: Literal["ldpc", "none"]
+    coding: Literal["ldpc", "polar", "ldpc_polar", "none"]
     harq: Literal["incremental", "chase"]
     transmissions: int
     damage: Literal["drop", "deliver"]
@@ -59,6 +62,8 @@ class LinkPoint:
     erasure_rate: float
     protection: str
     policy: Policy
+    quantile: float | None
+    adaptation: Adaptation | None
     layers: tuple[LayerSetting, ...]
 
     def canonical(self) -> dict[str, Any]:
@@ -79,6 +84,8 @@ class LinkPoint:
             "erasure_rate": self.erasure_rate,
             "protection": self.protection,
             "policy": self.policy,
+            "quantile": self.quantile,
+            "adaptation": asdict(self.adaptation) if self.adaptation else None,
             "layers": [asdict(layer) for layer in self.layers],
         }
 
@@ -170,7 +177,7 @@ def _grid_points(grid: Link) -> Iterator[LinkPoint]:
         grid.channel, grid.schemes(), grid.coding, grid.cbr, grid.packet_loss, grid.fading_block
     )
     for channel, (modulation, rate, mcs_table), coding, cbr, packet_loss, fading_block in media:
-        code_rate = float(rate) if coding == "ldpc" else 1.0
+        code_rate = 1.0 if coding == "none" else float(rate)
         gain_db = bits_per_use_db(code_rate, modulation)
         ways = itertools.product(
             grid.harq, grid.transmissions, grid.damage, grid.fidelity, grid.erasure_rate,
@@ -199,6 +206,8 @@ def _grid_points(grid: Link) -> Iterator[LinkPoint]:
                 erasure_rate=float(erasure_rate),
                 protection=protection.name,
                 policy=protection.policy,
+                quantile=protection.quantile,
+                adaptation=protection.adaptation,
                 layers=layers,
             )
 

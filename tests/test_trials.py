@@ -139,17 +139,18 @@ def test_a_trial_id_is_pinned() -> None:
     written_out = (
         '{"codec":{"correction":"interval","layers":null,"name":"semantic",'
         '"profile":"paper","type":"semantic"},'
-        '"codec_fingerprint":"weights-1","id_version":3,'
+        '"codec_fingerprint":"weights-1","id_version":4,'
         f'"image":{{"name":"a.png","sha256":"{"aa" * 32}"}},'
-        '"link":{"cbr":"1/3","channel":"awgn","code_rate":0.5,"coding":"ldpc","damage":"drop",'
+        '"link":{"adaptation":null,"cbr":"1/3","channel":"awgn","code_rate":0.5,"coding":"ldpc","damage":"drop",'
         '"erasure_rate":1.0,"fading_block":"packet","fidelity":"exact","harq":"incremental","layers":'
         '[{"code_rate":0.5,"erasure_rate":1.0,"modulation":"16qam","power_db":0.0,'
         '"transmissions":1}],"modulation":"16qam","packet_loss":"iid","policy":"equal","protection":"equal",'
+        '"quantile":null,'
         '"snr_db":10.0,"transmissions":1},'
         '"packets":{"max_bytes":256},"repetition":0,"seed":1}'
     )
     assert trials[0].trial_id == hashlib.sha256(written_out.encode()).hexdigest()[:16]
-    assert trials[0].trial_id == "8899267dec010189"
+    assert trials[0].trial_id == "95bbc9313155a1d3"
 
 
 BASE = "link: {snr_db: [0, 5]}\nrepetitions: 2\n"
