@@ -27,6 +27,7 @@ from channels.ldpc_graph import LdpcGraph, ldpc_graph
 from channels.transport_sizes import (
     SEGMENT_CRC_BITS,
     CrcRule,
+    SizedBlock,
     TransportSizes,
     largest_payload_bits,
     transport_crc,
@@ -37,7 +38,7 @@ __all__ = ["CrcRule", "TransportBlockCode", "largest_payload_bits", "transport_b
 
 
 @dataclass(frozen=True)
-class TransportBlockCode:
+class TransportBlockCode(SizedBlock):
     """The code for payloads of one size; immutable, to be had cached from `transport_block_code`.
 
     Attributes:
@@ -72,31 +73,6 @@ class TransportBlockCode:
         object.__setattr__(self, "sizes", sizes)
         object.__setattr__(self, "_graph", graph)
         object.__setattr__(self, "_crc_kind", transport_crc(self.payload_bits, self.crc))
-
-    @property
-    def crc_bits(self) -> int:
-        """All CRC bits, those of the segments included."""
-        return self.sizes.crc_bits
-
-    @property
-    def padding_bits(self) -> int:
-        """Known zeros that are sent."""
-        return self.sizes.padding_bits
-
-    @property
-    def parity_bits(self) -> int:
-        """Redundancy of the LDPC code."""
-        return self.sizes.parity_bits
-
-    @property
-    def coded_bits(self) -> int:
-        """Everything that is sent: payload + CRC + padding + parity."""
-        return self.sizes.coded_bits
-
-    @property
-    def channel_uses(self) -> int:
-        """Complex symbols that the coded bits fill exactly."""
-        return self.sizes.channel_uses
 
     def graph(self, rv: int = 0) -> LdpcGraph:
         """The LDPC code of every code block for one redundancy version, 0 .. 3."""

@@ -33,7 +33,12 @@ from channels.polar_code import (
     polar_code,
 )
 from channels.polar_decoder import decode_polar
-from channels.transport_sizes import TransportSizes, most_information_bits, transport_sizes
+from channels.transport_sizes import (
+    SizedBlock,
+    TransportSizes,
+    most_information_bits,
+    transport_sizes,
+)
 
 POLAR_CRC: CrcKind = "crc16"
 SHORT_PAYLOAD_BITS = 240
@@ -41,7 +46,7 @@ SHORT_PAYLOAD_BITS = 240
 
 
 @dataclass(frozen=True)
-class PolarBlock:
+class PolarBlock(SizedBlock):
     """The polar code for payloads of one size; to be had cached from `polar_block`.
 
     Attributes:
@@ -66,31 +71,6 @@ class PolarBlock:
         code = polar_code(sizes.block_information_bits, sizes.block_coded_bits)
         object.__setattr__(self, "sizes", sizes)
         object.__setattr__(self, "code", code)
-
-    @property
-    def crc_bits(self) -> int:
-        """16."""
-        return self.sizes.crc_bits
-
-    @property
-    def padding_bits(self) -> int:
-        """None: the code takes any size."""
-        return self.sizes.padding_bits
-
-    @property
-    def parity_bits(self) -> int:
-        """Redundancy of the code."""
-        return self.sizes.parity_bits
-
-    @property
-    def coded_bits(self) -> int:
-        """Everything that is sent: payload + CRC + parity."""
-        return self.sizes.coded_bits
-
-    @property
-    def channel_uses(self) -> int:
-        """Complex symbols that the coded bits fill exactly."""
-        return self.sizes.channel_uses
 
     def encode(self, payload: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """uint8[payload_bits], each 0 or 1 -> uint8[coded_bits]. ChannelError for another size."""

@@ -64,6 +64,37 @@ class TransportSizes:
     channel_uses: int
 
 
+class SizedBlock:
+    """What a block says of its sizes, by those of its transport block."""
+
+    sizes: TransportSizes
+
+    @property
+    def crc_bits(self) -> int:
+        """All CRC bits, those of segments included."""
+        return self.sizes.crc_bits
+
+    @property
+    def padding_bits(self) -> int:
+        """Known zeros that are sent."""
+        return self.sizes.padding_bits
+
+    @property
+    def parity_bits(self) -> int:
+        """Redundancy of the code."""
+        return self.sizes.parity_bits
+
+    @property
+    def coded_bits(self) -> int:
+        """Everything that is sent: payload + CRC + padding + parity."""
+        return self.sizes.coded_bits
+
+    @property
+    def channel_uses(self) -> int:
+        """Complex symbols that the coded bits fill exactly."""
+        return self.sizes.channel_uses
+
+
 def transport_crc(payload_bits: int, crc: CrcRule) -> CrcKind | None:
     """The CRC that `crc` attaches to a payload as a whole; None for none."""
     if crc == "5g":
