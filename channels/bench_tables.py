@@ -1,6 +1,6 @@
 """How much faster a packet's fate comes out of tables than out of the bit-exact link."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 
 from channels.bench import seconds_per_run
@@ -8,6 +8,9 @@ from channels.block_errors import DEFAULT_WORDS
 from channels.link import LinkSetting, send_packet
 from channels.randomness import ChannelRandomness, derive_key
 from channels.table_link import prepare_tables, send_packet_by_table
+
+SWEEP_DB = tuple(range(-4, 5))
+"""SNRs of the sweep, relative to that of the link."""
 
 
 @dataclass(frozen=True)
@@ -26,9 +29,10 @@ class TierSpeed:
 def bench_tables(
     setting: LinkSetting, packet_bytes: int = 1000, words: int = DEFAULT_WORDS, seed: int = 0
 ) -> TierSpeed:
-    """Send packets over one link by both tiers, each packet with a number, and a fade, of its own.
+    """Send packets over one link by both tiers.
 
-    Tables that are missing are made first, which does not count.
+    As in a sweep of a scenario, each packet has a fade of its own and meets it at every SNR of
+    SWEEP_DB; tables remember it. Tables that are missing are made first, which does not count.
 
     Args:
         setting: the link; see `channels.table_link.check_setting`.
@@ -42,9 +46,18 @@ def bench_tables(
     randomness = ChannelRandomness(derive_key("bench_tables", seed))
     packet = randomness.generator("payload", 0).bytes(packet_bytes)
     prepare_tables(setting, [packet_bytes], words)
+    sweep = [replace(setting, snr_db=setting.snr_db + each) for each in SWEEP_DB]
     by_bits, by_tables = count(), count()
-    exact_s = seconds_per_run(lambda: send_packet(packet, setting, randomness, next(by_bits)))
-    tables_s = seconds_per_run(
-        lambda: send_packet_by_table(packet, setting, randomness, next(by_tables), words)
-    )
-    return TierSpeed(1 / exact_s, 1 / tables_s)
+
+    def send_bits() -> None:
+        number = next(by_bits)
+        for each in sweep:
+            send_packet(packet, each, randomness, number)
+
+    def send_tables() -> None:
+        number = next(by_tables)
+        for each in sweep:
+            send_packet_by_table(packet, each, randomness, number, words)
+
+    exact_s, tables_s = seconds_per_run(send_bits), seconds_per_run(send_tables)
+    return TierSpeed(len(sweep) / exact_s, len(sweep) / tables_s)

@@ -25,6 +25,8 @@ from channels.registry import add_to
 
 #: How long a block-fading gain lasts: each packet has its own, or all of an image share one.
 FADING_BLOCKS = ("packet", "image")
+#: Packets whose fades are remembered by tables: those of a sweep's points meet the same ones.
+REMEMBERED_FADES = 2048
 
 
 ErrorKind = Literal["white", "mean", "untold"]

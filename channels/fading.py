@@ -9,6 +9,7 @@ transmit antennas share the transmit power of 1, so that gains by more antennas 
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal, get_args
 
 import numpy as np
@@ -17,6 +18,7 @@ from scipy.special import gammainccinv, gammaincinv
 
 from channels.channel import (
     FADING_BLOCKS,
+    REMEMBERED_FADES,
     Channel,
     Distribution,
     ErrorKind,
@@ -116,7 +118,7 @@ class RayleighBlock(Channel):
         packet: int,
     ) -> float:
         """See `Channel.noise_powers`."""
-        return no / abs(self.gain(randomness, packet)) ** 2
+        return no / _rayleigh_power(randomness, packet if self.fading_block == "packet" else 0)
 
     def errors_are(self) -> ErrorKind:
         """See `Channel.errors_are`."""
@@ -129,6 +131,12 @@ class RayleighBlock(Channel):
     def power_gain_distribution(self) -> Distribution:
         """See `Channel.power_gain_distribution`."""
         return _gamma(1.0, 1.0)
+
+
+@lru_cache(maxsize=REMEMBERED_FADES)
+def _rayleigh_power(randomness: ChannelRandomness, block: int) -> float:
+    """|h|^2 of one block; remembered, as all SNRs of a sweep meet the same fades."""
+    return float(abs(randomness.fading(block)) ** 2)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,10 +181,10 @@ class FlatFading(FadingChannel):
         self, symbols: int, no: float, randomness: ChannelRandomness, packet: int
     ) -> NDArray[np.float64] | float:
         """See `Channel.noise_powers`."""
-        noise = self._gain_noise(symbols, 1, no, randomness, packet)
-        if len(noise) == 1:
-            return float(noise[0])
-        return np.repeat(noise, COMBININGS[self.antennas].symbols_per_gain)[:symbols]
+        power = self._power_gains(symbols, 1, randomness, packet)
+        if len(power) == 1:
+            return no / float(power[0])
+        return np.repeat(no / power, COMBININGS[self.antennas].symbols_per_gain)[:symbols]
 
     def effective_noise(
         self,
@@ -187,17 +195,17 @@ class FlatFading(FadingChannel):
         packet: int,
     ) -> NDArray[np.float64] | float:
         """See `Channel.effective_noise`."""
-        noise = self._gain_noise(symbols, self.sparse_uses(symbols), no, randomness, packet)
-        return float(noise[0]) if len(noise) == 1 else noise
+        power = _sparse_power_gains(self, symbols, randomness, packet)
+        return no / power if isinstance(power, float) else np.asarray(no / power)
 
-    def _gain_noise(
-        self, symbols: int, every: int, no: float, randomness: ChannelRandomness, packet: int
+    def _power_gains(
+        self, symbols: int, every: int, randomness: ChannelRandomness, packet: int
     ) -> NDArray[np.float64]:
-        """Noise powers with a packet's gains, or with one in `every` of them."""
+        """Power gains of a packet's symbols, or of one in `every` of them."""
         gains = self._gains(symbols, randomness, packet, every)
         # Maximal-ratio combining, and Alamouti's code with half the power at each antenna.
         power = np.sum(gains.real**2 + gains.imag**2, axis=(0, 1)) / gains.shape[1]
-        return np.asarray(no / power)
+        return np.asarray(power)
 
     def errors_are(self) -> ErrorKind:
         """See `Channel.errors_are`."""
@@ -246,6 +254,16 @@ class FlatFading(FadingChannel):
             count=-(-symbols // uses_each),
             uses_each=uses_each,
         )
+
+
+@lru_cache(maxsize=REMEMBERED_FADES)
+def _sparse_power_gains(
+    channel: FlatFading, symbols: int, randomness: ChannelRandomness, packet: int
+) -> NDArray[np.float64] | float:
+    """Remembered, as all SNRs of a sweep meet the same fades."""
+    power = channel._power_gains(symbols, channel.sparse_uses(symbols), randomness, packet)
+    power.setflags(write=False)
+    return float(power[0]) if len(power) == 1 else power
 
 
 @register_channel("rayleigh")

@@ -36,6 +36,12 @@ LOWEST_DB = -30.0
 #: Where less than this is missing to a whole bit, a curve ends: SNRs beyond count as its end.
 SATURATION = 1e-9
 _NODES = 96
+#: Means over many symbols use a table by noise power, 2^-20 to 2^20, 512 points in each octave,
+#: evenly spaced: a float64's exponent and leading bits are the number of the one below it.
+_OCTAVES = 20
+_STEPS = 512
+_LOW_BITS = 52 - 9
+_FIRST = (1023 - _OCTAVES) * _STEPS
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,29 +138,45 @@ def _snr_db(
     return float(lowest_db + step_db * (index + part))
 
 
+@lru_cache(maxsize=16)
+def _by_noise(modulation: str) -> NDArray[np.float64]:
+    """Information at the noise powers of the table."""
+    octave = 2.0 ** np.arange(-_OCTAVES, _OCTAVES)[:, None] * (1.0 + np.arange(_STEPS) / _STEPS)
+    noise = np.append(octave.ravel(), 2.0**_OCTAVES)
+    curve = information_curve(modulation).information
+    table = np.array(
+        [_information(snr_db, curve, LOWEST_DB, STEP_DB) for snr_db in -10.0 * np.log10(noise)]
+    )
+    table.setflags(write=False)
+    return table
+
+
 @kernel
 def _mean_information(
-    noise_powers: NDArray[np.float64],
-    table: NDArray[np.float64],
-    lowest_db: float,
-    step_db: float,
-    out: NDArray[np.float64],
+    noise_powers: NDArray[np.float64], table: NDArray[np.float64], out: NDArray[np.float64]
 ) -> None:
-    """Of each of len(out) equal stretches of noise_powers[samples]."""
+    """Of each of len(out) equal stretches of noise_powers[samples]; `table` of `_by_noise`."""
     stretch = len(noise_powers) / len(out)
-    last = -1.0
-    information = 0.0
+    bits = noise_powers.view(np.int64)
+    lowest, highest = 2.0**-_OCTAVES, 2.0**_OCTAVES
     for block in range(len(out)):
         start, end = block * stretch, (block + 1) * stretch
+        first, last = int(start), min(int(np.ceil(end)), len(noise_powers))
         total = 0.0
-        for sample in range(int(start), min(int(np.ceil(end)), len(noise_powers))):
-            noise = noise_powers[sample]
-            # Flat channels have long runs of the same noise power.
-            if noise != last:
-                last = noise
-                information = _information(-10.0 * np.log10(noise), table, lowest_db, step_db)
+        for sample in range(first, last):
+            if noise_powers[sample] >= highest:
+                # A symbol that tells nothing.
+                information = 0.0
+            elif noise_powers[sample] < lowest:
+                information = table[0]
+            else:
+                index = (bits[sample] >> _LOW_BITS) - _FIRST
+                part = (bits[sample] & ((1 << _LOW_BITS) - 1)) / (1 << _LOW_BITS)
+                information = table[index] + part * (table[index + 1] - table[index])
             # A sample on a border counts in part on either side.
-            total += information * (min(end, sample + 1.0) - max(start, float(sample)))
+            if sample == first or sample == last - 1:
+                information *= min(end, sample + 1.0) - max(start, float(sample))
+            total += information
         out[block] = total / stretch
 
 
@@ -227,8 +249,5 @@ def mean_information(
             f"shape {noise_powers.shape}"
         )
     out = np.empty(blocks)
-    table = information_curve(modulation).information
-    _mean_information(
-        np.ascontiguousarray(noise_powers, np.float64), table, LOWEST_DB, STEP_DB, out
-    )
+    _mean_information(np.ascontiguousarray(noise_powers, np.float64), _by_noise(modulation), out)
     return out

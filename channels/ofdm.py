@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 
 from channels.channel import (
     FADING_BLOCKS,
+    REMEMBERED_FADES,
     Channel,
     Distribution,
     ErrorKind,
@@ -285,8 +286,7 @@ class Ofdm(Channel):
         estimator = self.estimator()
         if estimator is not None and not isinstance(estimator, LeastSquares):
             return self.noise_powers(symbols, no, randomness, packet)
-        gain = self._sparse_response(symbols, randomness, packet)
-        noise = no / (gain.real**2 + gain.imag**2)
+        noise = no / _sparse_power(self, symbols, randomness, packet)
         if estimator is None:
             return np.asarray(noise)
         first_slot = _data_symbols(self)[: -(-symbols // self.subcarriers)]
@@ -348,6 +348,17 @@ class Ofdm(Channel):
         parts = randomness.generator("ofdm pilot noise", packet).standard_normal((*shape, 2))
         parts *= np.sqrt(0.5)
         return parts.view(np.complex128)[..., 0]
+
+
+@lru_cache(maxsize=REMEMBERED_FADES)
+def _sparse_power(
+    channel: Ofdm, symbols: int, randomness: ChannelRandomness, packet: int
+) -> NDArray[np.float64]:
+    """|H|^2 of `_sparse_response`; remembered, as all SNRs of a sweep meet the same fades."""
+    gain = channel._sparse_response(symbols, randomness, packet)
+    power: NDArray[np.float64] = gain.real**2 + gain.imag**2
+    power.setflags(write=False)
+    return power
 
 
 def _is_whole(found: object) -> bool:

