@@ -135,6 +135,24 @@ def observe(
     )
 
 
+def observe_analog(
+    sent: NDArray[np.complex128],
+    received: NDArray[np.complex128],
+    noise: NDArray[np.float64],
+    no: float,
+) -> Observation:
+    """`observe` for symbols that carry no bits: of any constellation, or of none."""
+    energy = sent.real**2 + sent.imag**2
+    error = np.abs(received - sent) ** 2
+    return Observation(
+        symbols=len(sent),
+        energy=float(energy.sum()),
+        signal=float((energy / noise).sum()),
+        error=float((error / noise).sum()),
+        opening_gain=no / float(noise[0]),
+    )
+
+
 def wrong_bits_per_symbol(no: NDArray[np.float64], modulation: str) -> NDArray[np.float64]:
     """What hard decisions get wrong over white noise, for random symbols of the constellation.
 

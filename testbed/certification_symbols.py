@@ -160,6 +160,8 @@ def _delivered(group: Group, observed: Observation) -> list[Check]:
 
 def _rates(group: Group, observed: Observation) -> list[Check]:
     bits, channel = observed.bits, group.channel
+    if not bits:
+        return [_unchecked(group, UNCODED, "no bits are sent")]
     if isinstance(channel, BinarySymmetricChannel):
         mean = bits * channel.flip_probability
         variance = mean * (1.0 - channel.flip_probability)

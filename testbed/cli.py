@@ -125,7 +125,15 @@ def decode(
     }
 )
 def train(context: typer.Context) -> None:
-    """Train the layered codec; `testbed train --help` lists the options."""
+    """Train the layered codec, or with `train deepjscc` learned analog transmission.
+
+    `testbed train --help` and `testbed train deepjscc --help` list the options.
+    """
+    if context.args[:1] == ["deepjscc"]:
+        from codec.training.deepjscc import main as train_deepjscc
+
+        train_deepjscc(context.args[1:])
+        return
     from codec.training.train import main as train_main
 
     train_main(context.args)
@@ -221,6 +229,24 @@ def verify_tables(
     from testbed.tables_command import verify_tables as run_verify
 
     run_verify(file, set_ or [], packets)
+
+
+@app.command("verify-anchors")
+def verify_anchors(
+    out: Annotated[Path | None, typer.Option(help="folder of anchors.csv, if wanted")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="JPEG's anchors alone: seconds")] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="fail unless all is measured and within tolerance")
+    ] = False,
+) -> None:
+    """Compute stated figures of conventional codecs again, and print the differences.
+
+    Needs CIFAR-10 (cifar-10-batches-bin) or Kodak (kodak) in the folder that TESTBED_DATA names.
+    """
+    from testbed.anchors_command import verify_anchors as run_verify
+
+    if not run_verify(out, quick=quick) and strict:
+        raise typer.Exit(1)
 
 
 bench = typer.Typer(help="Measure speed on this machine.", no_args_is_help=True)

@@ -59,6 +59,9 @@ class CodecSection(Section):
     type: str
     name: Name = Field(default="", description="the codec's name in results; its type unless given")
 
+    analog: ClassVar[bool] = False
+    """It sends symbols instead of bits: see `codec.analog`."""
+
     @model_validator(mode="before")
     @classmethod
     def _named_by_type(cls, value: object) -> object:
@@ -187,6 +190,17 @@ class PngSection(ConventionalSection):
     headers: Headers = "file"
 
 
+class DeepJsccSection(CodecSection):
+    """Learned analog transmission."""
+
+    type: Literal["deepjscc"]
+    trained_for: Annotated[Literal["awgn"], BeforeValidator(choice(("awgn",)))] = Field(
+        default="awgn", description="the channel that its networks were trained over"
+    )
+
+    analog: ClassVar[bool] = True
+
+
 CODEC_SECTIONS: dict[str, type[CodecSection]] = {
     "semantic": SemanticCodecSection,
     "jpeg": JpegSection,
@@ -196,6 +210,7 @@ CODEC_SECTIONS: dict[str, type[CodecSection]] = {
     "webp": WebPSection,
     "jpegxl": JpegXlSection,
     "png": PngSection,
+    "deepjscc": DeepJsccSection,
 }
 
 if TYPE_CHECKING:

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from testbed.errors import OutputError
 from testbed.metrics import EXACT_PSNR_DB
 from testbed.setting_words import setting_words
+from testbed.trials import ANALOG
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -53,8 +54,12 @@ SETTING_COLUMNS = (
     "fading_block", "harq", "transmissions_allowed", "damage", "fidelity", "erasure_rate",
     "protection",
 )  # fmt: skip
-UNDEFINED = ("ssim", "packet_loss", "delivered_snr_db", "uncoded_ber")
+UNDEFINED = (
+    "ssim", "packet_loss", "delivered_snr_db", "uncoded_ber", "ebn0_db", "code_rate",
+)  # fmt: skip
 """Columns that may hold no number."""
+MEDIUM_COLUMNS = ("channel", "snr_db", "cbr", "loss_model", "packet_loss", "fading_block")
+"""Those that an analog codec knows, too."""
 METRICS = {"psnr_db": "PSNR (dB)", "ssim": "SSIM"}
 AXES = {
     "snr_db": ("snr", "$E_s/N_0$ per complex channel use (dB)"),
@@ -110,8 +115,13 @@ def draw_figures(table: pd.DataFrame, folder: Path) -> tuple[list[Path], int]:
 def _panels(part: pd.DataFrame, axis: str) -> list[tuple[str, pd.DataFrame]]:
     """(what is held fixed, its rows) for each setting of everything else with >= 2 values.
 
-    Protections are compared with each other: where there are several, they share a panel.
+    Protections are compared with each other: where there are several, they share a panel. Analog
+    codecs stand beside all that meets the same medium.
     """
+    is_analog = part["modulation"] == ANALOG
+    analog = part[is_analog]
+    if not is_analog.all():
+        part = part[~is_analog]
     shared = {axis, "protection"} if part["protection"].nunique() > 1 else {axis}
     others = [column for column in SETTING_COLUMNS if column not in shared]
     varying = [column for column in others if part[column].nunique() > 1]
@@ -121,6 +131,9 @@ def _panels(part: pd.DataFrame, axis: str) -> list[tuple[str, pd.DataFrame]]:
             continue
         setting = dict(zip(others, values, strict=True))
         title = setting_words(setting, varying, set(rows["protection"]))
+        if not is_analog.all():
+            medium = [column for column in MEDIUM_COLUMNS if column != axis]
+            rows = pd.concat([rows, analog.merge(rows[medium].drop_duplicates())])
         panels.append((textwrap.fill(title, TITLE_CHARACTERS), rows))
     return panels
 
@@ -195,18 +208,19 @@ def _curve_looks(table: pd.DataFrame) -> dict[tuple[str, str], tuple[str, dict[s
     """
     pairs = list(dict.fromkeys(zip(table["codec"], table["protection"], strict=True)))
     codecs = list(dict.fromkeys(codec for codec, _ in pairs))
-    protections = list(dict.fromkeys(protection for _, protection in pairs))
+    protections = list(dict.fromkeys(each for _, each in pairs if each != ANALOG)) or [ANALOG]
     looks = {}
     for index, (codec, protection) in enumerate(pairs):
         words = [codec] * (len(codecs) > 1 or len(protections) == 1)
-        words += [protection] * (len(protections) > 1)
+        words += [protection] * (len(protections) > 1 and protection != ANALOG)
         hue = codecs.index(codec) if len(codecs) > 1 else protections.index(protection)
+        several = len(protections) > 1 and protection != ANALOG
+        line = protections.index(protection) if several else index
         look = {
             "color": COLOURS[hue % len(COLOURS)],
             "marker": MARKERS[index % len(MARKERS)],
-            "linestyle": LINES[(index if len(protections) == 1 else protections.index(protection))
-                               % len(LINES)],
-        }  # fmt: skip
+            "linestyle": LINES[line % len(LINES)],
+        }
         looks[codec, protection] = (", ".join(words), look)
     return looks
 

@@ -6,10 +6,16 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from codec.base import CodecError, ImageCodec
-from testbed.codec_sections import CodecSection, ConventionalSection, SemanticCodecSection
+from testbed.codec_sections import (
+    CodecSection,
+    ConventionalSection,
+    DeepJsccSection,
+    SemanticCodecSection,
+)
 from testbed.errors import TestbedError
 
 if TYPE_CHECKING:
+    from codec.analog import AnalogCodec
     from codec.semantic_codec import SemanticCodec
 
 
@@ -43,6 +49,19 @@ def make_codec(section: CodecSection) -> ImageCodec:
     raise TypeError(f"no codec is known for {type(section).__name__}")
 
 
+@cache
+def make_analog_codec(section: CodecSection) -> AnalogCodec:
+    """The analog codec of a section, made once per process. Raises CodecSetupError."""
+    from codec.deepjscc_codec import DeepJsccCodec
+
+    if not isinstance(section, DeepJsccSection):
+        raise TypeError(f"no analog codec is known for {type(section).__name__}")
+    try:
+        return DeepJsccCodec(section.trained_for)
+    except CodecError as error:
+        raise CodecSetupError(f"codec {section.name}: {error}") from error
+
+
 def codec_fingerprint(section: CodecSection) -> str:
     """What beside the section determines the codec's bytes: hash of weights, library versions."""
     if isinstance(section, SemanticCodecSection):
@@ -53,4 +72,6 @@ def codec_fingerprint(section: CodecSection) -> str:
         return f"bitstream {BITSTREAM_VERSION}, weights {codec.profile.sha256}"
     if isinstance(section, ConventionalSection):
         return section.make().file_format.versions
+    if section.analog:
+        return make_analog_codec(section).versions
     raise TypeError(f"no codec is known for {type(section).__name__}")

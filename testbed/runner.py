@@ -23,9 +23,10 @@ from testbed.journal import Journal
 from testbed.protection import PLANNED
 from testbed.registry import codec_fingerprint
 from testbed.scenario import Scenario
-from testbed.simulation import COLUMNS, Row, Work, rows_of
+from testbed.simulation import COLUMNS, Row, rows_of
 from testbed.transmission import layer_links
 from testbed.trials import Trial, expand_links, expand_trials
+from testbed.work import Work
 
 IMAGES_AT_ONCE = 8
 WORK_PIXELS = 1 << 22

@@ -367,6 +367,8 @@ class Scenario(Section):
             _check_transmissions(grid, at, layers)
             _check_polar(grid, at, layers, self.packets.max_bytes)
             _check_plans(grid, at)
+            if any(codec.analog for codec in self.codecs):
+                _check_analog(grid, at)
         return self
 
 
@@ -401,6 +403,17 @@ def _check_channels(grid: Link, at: Place, layers: Sequence[LayerSetting]) -> No
             raise wrong(
                 f"{channel.label} takes {', '.join(takes)} only, found {others[0]}: "
                 f"set modulation: {takes[0]}",
+                (*at, "channel"),
+            )
+
+
+def _check_analog(grid: Link, at: Place) -> None:
+    for channel in grid.channel:
+        takes = modulations_of(channel)
+        if takes:
+            raise wrong(
+                f"{channel.label} takes {', '.join(takes)} only, found an analog codec: leave one "
+                "of them out",
                 (*at, "channel"),
             )
 

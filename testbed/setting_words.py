@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 
 from testbed.protection import PLANNED
+from testbed.trials import ANALOG
 
 NAMES = {
     "awgn": "AWGN",
@@ -35,12 +36,13 @@ def setting_words(setting: dict[str, object], varying: Sequence[str], protection
     words = [part_words(str(setting["channel"]))]
     coding = {"ldpc": "", "none": "uncoded"}.get(str(setting["coding"]), str(setting["coding"]))
     rate = "" if coding == "uncoded" else f"rate {setting['code_rate']:.3g}"
-    scheme = " ".join(filter(None, [str(setting["modulation"]).upper(), coding, rate]))
+    modulation = str(setting["modulation"])
+    scheme = " ".join(filter(None, [modulation.upper(), coding, rate]))
     if len(protections) > 1 and "equal" in protections:
         words.append(f"equal: {scheme}")
     # A policy that chooses schemes goes by its own name, unless the scenario gave it another.
     elif len(protections) == 1 and not protections & set(PLANNED):
-        words.append(scheme)
+        words.append(ANALOG if modulation == ANALOG else scheme)
     if "snr_db" in setting:
         words.append(f"$E_s/N_0$ {setting['snr_db']:g} dB")
     if "cbr" in setting:
@@ -67,7 +69,7 @@ def setting_words(setting: dict[str, object], varying: Sequence[str], protection
         )
     if "erasure_rate" in varying or setting["erasure_rate"] != 1.0:
         words.append(f"erasure rate {setting['erasure_rate']:.3g}")
-    if len(protections) == 1 and protections != {"equal"}:
+    if len(protections) == 1 and not protections & {"equal", ANALOG}:
         words.append(f"protection {setting['protection']}")
     return ", ".join(words)
 

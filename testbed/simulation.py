@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import partial
 from typing import Any
 
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from channels.observation import Observation
 from channels.randomness import ChannelRandomness
 from codec.base import CodecError, DecodedImage, EncodedImage, ImageCodec, ReceivedLayer
+from testbed.analog_simulation import simulate_analog
 from testbed.choosing import Chooser, scheme_words
 from testbed.codec_sections import CodecSection
 from testbed.images import SourceImage
@@ -25,7 +26,8 @@ from testbed.metrics import failed_picture, psnr_db, ssim
 from testbed.packets import LayerLink, capacity_bytes
 from testbed.registry import CodecSetupError, make_codec
 from testbed.transmission import Transmission, image_randomness, transmit
-from testbed.trials import Trial, budget_channel_uses
+from testbed.trials import ANALOG, budget_channel_uses
+from testbed.work import Outcome, Work
 
 DECODE_PIXELS = 1 << 21
 """Pictures decoded together hold at most this many pixels (or are one picture)."""
@@ -56,37 +58,10 @@ _streams: dict[tuple[CodecSection, str, int | None], EncodedImage | None] = {}
 """Streams of this process by codec, image and byte budget: works share images."""
 
 
-@dataclass(frozen=True)
-class Work:
-    """Open trials of one codec on images of one size; what a worker does at a time."""
-
-    scenario: str
-    seed: int
-    max_bytes: int
-    codec: CodecSection
-    images: dict[int, SourceImage]
-    """By the `image_index` of the trials."""
-    trials: tuple[Trial, ...]
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """One trial: what went over the link and the picture that the receiver shows.
-
-    `picture` stands in for a picture that could not be decoded if `failed`.
-    """
-
-    trial: Trial
-    budget_uses: int
-    links: tuple[LayerLink, ...]
-    transmission: Transmission
-    picture: NDArray[np.uint8]
-    layers_decoded: int
-    failed: bool
-
-
 def simulate(work: Work) -> list[Outcome]:
     """All trials of `work`, in their order."""
+    if work.codec.analog:
+        return simulate_analog(work)
     codec = make_codec(work.codec)
     budgets = [
         budget_channel_uses(trial.link.cbr, *work.images[trial.image_index].pixels.shape[:2])
@@ -231,10 +206,12 @@ def _row(work: Work, outcome: Outcome, source: SourceImage, psnr: float, ssim_va
     loss = link.packet_loss.mean_loss
     ledger = sent.ledger
     observed = sent.observed or Observation()
+    analog = link.modulation == ANALOG
     values = (
         trial.trial_id, work.scenario, trial.codec_name, source.name, height, width,
         trial.repetition, work.seed,
-        link.channel.label, link.snr_db, link.ebn0_db, link.modulation, link.code_rate,
+        link.channel.label, link.snr_db, math.nan if analog else link.ebn0_db, link.modulation,
+        math.nan if analog else link.code_rate,
         link.coding, link.harq, link.transmissions, link.damage, link.fidelity,
         link.erasure_rate,
         link.protection, scheme_words(outcome.links), link.fading_block,

@@ -10,8 +10,9 @@ from testbed.figures import Picture, draw_strip
 from testbed.metrics import psnr_db
 from testbed.runner import Plan, works
 from testbed.scenario import Strip
-from testbed.simulation import Outcome, simulate
-from testbed.trials import LinkPoint
+from testbed.simulation import simulate
+from testbed.trials import ANALOG, LinkPoint, analog_point
+from testbed.work import Outcome
 
 
 def draw_scenario_strips(plan: Plan, folder: Path) -> list[Path]:
@@ -51,15 +52,20 @@ def _picture(original: Picture, outcome: Outcome) -> Picture:
 
 
 def _lines(plan: Plan, strip: Strip) -> dict[str, list[LinkPoint]]:
-    """Per channel, the links along the longest SNR sweep of it."""
+    """Per channel, the links along the longest SNR sweep of it, and the same for analog codecs."""
     sweeps: dict[LinkPoint, list[LinkPoint]] = {}
-    for link in dict.fromkeys(trial.link for trial in plan.trials):
+    links = dict.fromkeys(trial.link for trial in plan.trials)
+    of_bits = [link for link in links if link.modulation != ANALOG]
+    for link in of_bits or links:
         if strip.snr_db is None or link.snr_db in strip.snr_db:
             fixed = replace(link, snr_db=0.0, ebn0_db=0.0)
             sweeps.setdefault(fixed, []).append(link)
     longest: dict[str, list[LinkPoint]] = {}
-    for links in sweeps.values():
-        channel = links[0].channel.label
-        if len(links) > len(longest.get(channel, [])):
-            longest[channel] = links
-    return longest
+    for along in sweeps.values():
+        channel = along[0].channel.label
+        if len(along) > len(longest.get(channel, [])):
+            longest[channel] = along
+    return {
+        channel: list(dict.fromkeys([*along, *map(analog_point, along)]))
+        for channel, along in longest.items()
+    }

@@ -72,7 +72,10 @@ class Transmission:
 
 @lru_cache(maxsize=1024)
 def layer_links(point: LinkPoint) -> tuple[LayerLink, ...]:
-    """The links of a scenario's point, by layer; its budget of channel uses is no part of them."""
+    """The links of a scenario's point, by layer; its budget of channel uses is no part of them.
+
+    Of an analog codec's point one link, which tells channel, SNR and packet loss.
+    """
     setting = LinkSetting(
         channel=make_part("channel", point.channel, fading_block=point.fading_block),
         snr_db=point.snr_db,
@@ -81,6 +84,8 @@ def layer_links(point: LinkPoint) -> tuple[LayerLink, ...]:
         damage=point.damage,
         loss=make_part("packet loss", point.packet_loss),
     )
+    if not point.layers:
+        return (LayerLink(setting),)
     return tuple(
         LayerLink(
             replace(

@@ -43,7 +43,7 @@ class LinkPoint:
     quantile     of the PSNR, 0 .. 1, that a plan makes the greatest; None: its mean
     adaptation   how `adaptive` decides it
     layers       what each layer is sent with, by layer, the last one serving all that follow; or
-                 what a policy that plans for each picture can choose from
+                 what a policy that plans for each picture can choose from; none of an analog codec
     """
 
     channel: LinkPart
@@ -107,6 +107,31 @@ class Trial:
     repetition: int
 
 
+ANALOG = "analog"
+"""The modulation and the protection, in results, of a codec that sends symbols instead of bits."""
+
+
+def analog_point(point: LinkPoint) -> LinkPoint:
+    """The point as an analog codec meets it: all that concerns bits and packets' CRCs is gone."""
+    return replace(
+        point,
+        ebn0_db=point.snr_db,
+        modulation=ANALOG,
+        code_rate=1.0,
+        coding="none",
+        harq="incremental",
+        transmissions=1,
+        damage="drop",
+        fidelity="exact",
+        erasure_rate=1.0,
+        protection=ANALOG,
+        policy="equal",
+        quantile=None,
+        adaptation=None,
+        layers=(),
+    )
+
+
 def bits_per_use_db(code_rate: float, modulation: str) -> float:
     """10 log10(R log2 M): Es/N0 minus Eb/N0, in dB. KeyError for an unknown modulation."""
     return 10 * math.log10(code_rate * MODULATION_BITS[modulation])
@@ -155,7 +180,8 @@ def expand_trials(
             "codec": codec.model_dump(mode="json"),
             "codec_fingerprint": codec_fingerprints[codec.name],
         }
-        grid = itertools.product(links, enumerate(images), range(scenario.repetitions))
+        met = dict.fromkeys(map(analog_point, links)) if codec.analog else links
+        grid = itertools.product(met, enumerate(images), range(scenario.repetitions))
         for link, (image_index, (image_name, image_sha256)), repetition in grid:
             trial_id = _short_hash(
                 identity

@@ -27,8 +27,9 @@ from testbed.images import load_images
 from testbed.packets import HEADER_BYTES, LayerLink
 from testbed.planning import PictureLayers, plan_layers
 from testbed.scenario_loading import check_document
-from testbed.simulation import Work, rows_of
+from testbed.simulation import rows_of
 from testbed.trials import Trial, expand_links, expand_trials
+from testbed.work import Work
 from testbed.yaml_source import parse_document
 
 MCS = (2, 12, 20)

@@ -23,10 +23,11 @@ from testbed.images import load_images
 from testbed.packets import LayerLink
 from testbed.planning import PictureLayers, expect_equal, plan_equal, plan_layers
 from testbed.scenario_loading import check_document
-from testbed.simulation import Work, rows_of, simulate
+from testbed.simulation import rows_of, simulate
 from testbed.tables_command import verify_tables
 from testbed.transmission import transmit
 from testbed.trials import expand_links, expand_trials
+from testbed.work import Work
 from testbed.yaml_source import parse_document
 
 PICTURE = PictureLayers((60, 70, 90, 140), (11.0, 25.0, 26.0, 28.0, 30.5))

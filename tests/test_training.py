@@ -7,10 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from scipy.stats import kstest
 
 from codec.base import ReceivedLayer
+from codec.deepjscc_codec import load_networks
 from codec.semantic_codec import SemanticCodec
-from codec.training import contexts, export, train
+from codec.training import contexts, deepjscc, export, train
 from codec.training.data import photo_crops
 from testbed.images import load_images
 
@@ -56,6 +59,39 @@ def test_one_pass_from_pictures_to_weights(
     further = json.loads((tmp_path / "on" / "paper.json").read_text())
     assert further["started_from"]["sha256"] == manifest["sha256"]
     assert further["sha256"] != manifest["sha256"]
+
+
+def test_networks_of_deepjscc(cifar: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("codec.training.data.VALIDATION_IMAGES", 6)
+    options = ["--cifar", str(cifar), "--minutes", "0.03", "--batch", "4", "--channel", "rayleigh"]
+    deepjscc.main([*options, "--cbr", "1/12", "--out", str(tmp_path)])
+    manifest = json.loads((tmp_path / "rayleigh_1_12.json").read_text())
+    networks, sha256 = load_networks(tmp_path / "rayleigh_1_12.safetensors")
+    assert sha256 == manifest["sha256"]
+    assert str(tmp_path) not in json.dumps(manifest)
+    quality = list(manifest["validation_psnr_db_by_snr_db"].values())
+    assert np.isfinite(quality).all()
+    # A network of another bandwidth ratio takes over all that fits.
+    start = str(tmp_path / "deepjscc_rayleigh_1_12.checkpoint.pt")
+    on = tmp_path / "on"
+    deepjscc.main([*options, "--cbr", "1/6", "--out", str(on), "--start-from", start])
+    further, _ = load_networks(on / "rayleigh_1_6.safetensors")
+    assert further.encoder.head.out_channels == 2 * networks.encoder.head.out_channels
+
+
+def test_the_channel_of_the_training_is_the_link_s() -> None:
+    """Noise of variance 1 / SNR per pair of numbers, and exponential power gains."""
+    random = torch.Generator().manual_seed(0)
+    snr_db = torch.full((4000,), 7.0)
+    symbols = torch.full((4000, 2, 4, 4), 0.5)
+    received, snr = deepjscc.through_channel(symbols, snr_db, "awgn", random)
+    assert torch.allclose(snr, torch.tensor(10**0.7))
+    per_use = (received - symbols).square().sum(1).mean()
+    assert float(per_use) == pytest.approx(10**-0.7, rel=0.02)
+    received, snr = deepjscc.through_channel(symbols, snr_db, "rayleigh", random)
+    gain = snr[:, 0, 0, 0].numpy() / 10**0.7
+    assert kstest(gain, "expon").pvalue > 0.001
+    assert float(((received - symbols).square() * snr).mean()) == pytest.approx(0.5, rel=0.02)
 
 
 def test_start_probabilities_are_the_shares_that_were_counted() -> None:
