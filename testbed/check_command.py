@@ -13,7 +13,7 @@ from codec.profile import profile_names
 from testbed.budget import link_budget
 from testbed.codec_sections import CODEC_SECTIONS
 from testbed.link_parts import Kind, names_of, parameters_of, value_text
-from testbed.protection import POLICIES
+from testbed.protection import POLICIES, policy_parameters
 from testbed.runner import plan
 from testbed.scenario_loading import load_scenario
 from testbed.scenario_values import (
@@ -72,7 +72,6 @@ def print_choices() -> None:
         "HARQ": HARQ_MODES,
         "damaged packets": DAMAGES,
         "fidelity": FIDELITIES,
-        "protection": POLICIES,
         "image sets": IMAGE_SETS,
     }
     for words, names in kinds.items():
@@ -87,6 +86,9 @@ def print_choices() -> None:
                 if key not in ("type", "name")
             },
         )
+    print("protection, with its parameters and defaults:")
+    for policy in POLICIES:
+        _print_choice(policy, policy_parameters(policy), "policy")
     for kind in get_args(Kind):
         print(f"{PLURALS[kind]}, with their parameters and defaults:")
         for name in names_of(kind):
@@ -94,6 +96,6 @@ def print_choices() -> None:
             _print_choice(name, {key: default for key, (_, default) in parameters.items()})
 
 
-def _print_choice(name: str, defaults: Mapping[str, Any]) -> None:
-    parameters = [f"{key}: {value_text(default)}" for key, default in defaults.items()]
-    print(f"  {{{', '.join([f'type: {name}', *parameters])}}}")
+def _print_choice(name: str, defaults: Mapping[str, Any], key: str = "type") -> None:
+    parameters = [f"{each}: {value_text(default)}" for each, default in defaults.items()]
+    print(f"  {{{', '.join([f'{key}: {name}', *parameters])}}}")

@@ -31,9 +31,9 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from fractions import Fraction
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
@@ -231,6 +231,22 @@ class Protection(AdaptationKeys):
     def quantile(self) -> float | None:
         """Of the PSNR, to be made the greatest; None: the mean is."""
         return self.objective.quantile if self.objective else None
+
+
+def policy_parameters(policy: Policy) -> dict[str, Any]:
+    """The keys that a policy takes, with their defaults, for people to read."""
+    if policy == "equal":
+        return {}
+    if policy == "table":
+        return {"layers": f"[{{{', '.join(LayerProtection.model_fields)}}}]"}
+    if policy == "adaptive":
+        return {"mcs": DEFAULT_MCS, **asdict(Adaptation())}
+    return {
+        "mcs": DEFAULT_MCS,
+        "transmissions": "the link's",
+        "erasure_rate": "the link's",
+        "objective": "mean",
+    }
 
 
 EQUAL = Protection(policy="equal", name="equal")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,8 @@ import pytest
 from channels.mcs import MCS_TABLES
 from testbed.budget import link_budget
 from testbed.errors import ScenarioError
-from testbed.protection import LayerSetting
+from testbed.link_parts import mcs_scheme
+from testbed.protection import POLICIES, LayerSetting, Protection, policy_parameters
 from testbed.scenario import Scenario
 from testbed.scenario_loading import check_document
 from testbed.transmission import layer_links
@@ -174,3 +176,20 @@ def test_the_budget_knows_pilots_protection_and_mcs() -> None:
     assert ofdm.overhead == pytest.approx(14 / 12 * 137 / 128, rel=0.01)
     assert ofdm.capacity_bytes == pytest.approx(flat / ofdm.overhead, rel=0.03)
     assert lines[0].link.setting.code_rate == float(Fraction(340, 1024))
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_the_parameters_that_are_listed_are_keys_with_their_defaults(policy: str) -> None:
+    listed = policy_parameters(policy)
+    assert set(listed) <= set(Protection.model_fields)
+    given = {key: each for key, each in listed.items() if each != "the link's"}
+    if policy == "table":
+        given = {"layers": [{}]}
+    if "mcs" in given:
+        given["mcs"] = list(given["mcs"])
+    written = Protection(policy=policy, **given)
+    plain = Protection(policy=policy, **({"layers": [{}]} if policy == "table" else {}))
+    link = LayerSetting("qpsk", 0.5, 1, 1.0)
+    scheme = partial(mcs_scheme, 1)
+    assert written.settings(link, scheme) == plain.settings(link, scheme)
+    assert (written.adaptation, written.quantile) == (plain.adaptation, plain.quantile)
