@@ -27,7 +27,7 @@ from codec.deepjscc import GRID, SYMBOL_CHANNELS, DeepJscc
 WEIGHTS_FOLDER = Path(__file__).parent / "weights" / "deepjscc"
 CHANNELS = ("awgn",)
 """What there are trained networks for."""
-RATIOS = ("1/6",)
+RATIOS = ("1/12", "1/6", "1/3")
 """Bandwidth ratios of the networks, ascending."""
 _LEAST_NOISE = 1e-6
 
