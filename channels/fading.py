@@ -118,7 +118,7 @@ class RayleighBlock(Channel):
         packet: int,
     ) -> float:
         """See `Channel.noise_powers`."""
-        return no / _rayleigh_power(randomness, packet if self.fading_block == "packet" else 0)
+        return no / self.power_gain(randomness, packet)
 
     def errors_are(self) -> ErrorKind:
         """See `Channel.errors_are`."""
@@ -126,7 +126,7 @@ class RayleighBlock(Channel):
 
     def power_gain(self, randomness: ChannelRandomness, packet: int) -> float:
         """See `Channel.power_gain`."""
-        return float(abs(self.gain(randomness, packet)) ** 2)
+        return _rayleigh_power(randomness, packet if self.fading_block == "packet" else 0)
 
     def power_gain_distribution(self) -> Distribution:
         """See `Channel.power_gain_distribution`."""

@@ -37,6 +37,8 @@ def simulate_analog(work: Work) -> list[Outcome]:
     """All trials of `work`, in their order."""
     codec = make_analog_codec(work.codec)
     packet_symbols = SYMBOLS_PER_BYTE * work.max_bytes
+    # Repetitions and channels send the same symbols.
+    encoded: dict[tuple[int, int, float], NDArray[np.complex128] | None] = {}
     outcomes = []
     for trial in work.trials:
         image = work.images[trial.image_index]
@@ -45,11 +47,14 @@ def simulate_analog(work: Work) -> list[Outcome]:
         setting = links[0].setting
         budget = budget_channel_uses(trial.link.cbr, height, width)
         room = symbols_within(budget, packet_symbols, setting.channel)
-        try:
-            (symbols,) = codec.encode_symbols([image.pixels], room, trial.link.snr_db)
-        except CodecError as error:
-            message = f"codec {work.codec.name}, image {image.name}: {error}"
-            raise CodecSetupError(message) from error
+        key = trial.image_index, room, trial.link.snr_db
+        if key not in encoded:
+            try:
+                (encoded[key],) = codec.encode_symbols([image.pixels], room, trial.link.snr_db)
+            except CodecError as error:
+                message = f"codec {work.codec.name}, image {image.name}: {error}"
+                raise CodecSetupError(message) from error
+        symbols = encoded[key]
         shown, sent = failed_picture(height, width), NOTHING_SENT
         if symbols is not None:
             randomness = image_randomness(work.seed, image.sha256, trial.repetition)

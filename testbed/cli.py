@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -27,6 +28,9 @@ Overrides = Annotated[
 
 def main() -> None:
     """Runs the command; an error that the user can mend is one line per problem, no traceback."""
+    # Processes share the cores; threads of numpy's in each would only wait for one another. It is
+    # read when numpy is imported, by this process and by its workers.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         app()
     except TestbedError as error:

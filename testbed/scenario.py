@@ -437,36 +437,28 @@ def _check_polar(grid: Link, at: Place, layers: Sequence[LayerSetting], max_byte
 
 def _check_plans(grid: Link, at: Place) -> None:
     """Plans are made with block error tables."""
-    planned = [each.policy for each in grid.protection if each.policy in PLANNED]
     if "tables" in grid.fidelity:
-        for key, expected, given in (
-            ("coding", CODES, grid.coding),
-            ("damage", ("drop",), grid.damage),
-        ):
-            if not set(given) <= set(expected):
-                raise wrong(
-                    f"expected {key}: {' or '.join(expected)} with fidelity tables: others need "
-                    "the exact link",
-                    (*at, key),
-                )
+        _check_tables(grid, at, "fidelity tables: others need the exact link")
+    planned = [each.policy for each in grid.protection if each.policy in PLANNED]
     if not planned:
         return
-    for name, wanted, found in (
-        ("coding", CODES, grid.coding),
-        ("damage", ("drop",), grid.damage),
-    ):
-        if not set(found) <= set(wanted):
-            raise wrong(
-                f"expected {name}: {' or '.join(wanted)} with protection {planned[0]}: others are "
-                "not planned with",
-                (*at, name),
-            )
+    _check_tables(grid, at, f"protection {planned[0]}: others are not planned with")
     for channel in grid.channel:
         if modulations_of(channel):
             raise wrong(
                 f"{channel.label} takes one modulation only: nothing is left to plan",
                 (*at, "protection"),
             )
+
+
+def _check_tables(grid: Link, at: Place, reason: str) -> None:
+    """What block error tables can stand for, `reason` being why they have to."""
+    for key, expected, found in (
+        ("coding", CODES, grid.coding),
+        ("damage", ("drop",), grid.damage),
+    ):
+        if not set(found) <= set(expected):
+            raise wrong(f"expected {key}: {' or '.join(expected)} with {reason}", (*at, key))
 
 
 def _check_transmissions(grid: Link, at: Place, layers: Sequence[LayerSetting]) -> None:
