@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -36,6 +37,10 @@ def main() -> None:
     except TestbedError as error:
         print(error, file=sys.stderr)
         sys.exit(1)
+    finally:
+        # All is said. The interpreter takes up to a second to end, and a Ctrl-C then would make a
+        # finished command look like a killed one.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 @app.command()

@@ -6,7 +6,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -87,38 +86,67 @@ def test_order_changes_no_row(planned, reference) -> None:
         assert row["layers_decoded"] == line["layers_decoded"]
 
 
-@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGINT])
-def test_a_stopped_run_goes_on_to_the_same_table(
-    scenario_file: Path, reference: bytes, tmp_path: Path, end: signal.Signals
-) -> None:
-    """kill -9 or Ctrl-C as soon as the journal has rows; a torn line on top; then once more."""
-    command = [sys.executable, "-m", "testbed.cli", "run", str(scenario_file), "--out"]
-    command += [str(tmp_path), "--workers", "1"]
-    process = subprocess.Popen(
-        command,
-        stderr=subprocess.PIPE,
+# The child signals itself, so that the moment does not depend on who gets the processor.
+SIGNALS_ITSELF = """
+import atexit, os, signal, sys
+from testbed.cli import main
+from testbed.journal import Journal
+
+name, moment = sys.argv.pop(1).split("-")
+def send() -> None:
+    os.kill(os.getpid(), getattr(signal, name))
+add = Journal.add
+def add_and_send(self, rows) -> None:
+    add(self, rows)
+    send()
+if moment == "journal":
+    Journal.add = add_and_send
+else:
+    atexit.register(send)
+main()
+"""
+
+
+def run_child(signal_and_moment: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """`testbed ARGUMENTS` in a process that signals itself at a moment."""
+    return subprocess.run(
+        [sys.executable, "-c", SIGNALS_ITSELF, signal_and_moment, *arguments],
+        capture_output=True,
         text=True,
+        timeout=120,
         # A parent that runs in the background may have handed down an ignored SIGINT.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
+
+
+@pytest.mark.parametrize("end", ["SIGKILL", "SIGINT"])
+def test_a_stopped_run_goes_on_to_the_same_table(
+    scenario_file: Path, reference: bytes, tmp_path: Path, end: str
+) -> None:
+    """kill -9 or Ctrl-C when the journal has its first rows; a torn line on top; then once more."""
+    arguments = ["run", str(scenario_file), "--out", str(tmp_path), "--workers", "1"]
+    stopped = run_child(f"{end}-journal", *arguments)
+    assert "Traceback" not in stopped.stderr
+    if end == "SIGINT":
+        assert stopped.returncode == 130
+        assert stopped.stderr.endswith("stopped; run the same command again to go on\n")
+    else:
+        assert stopped.returncode == -signal.SIGKILL
     journal = tmp_path / JOURNAL
-    deadline = time.monotonic() + 60
-    while process.poll() is None and time.monotonic() < deadline:
-        if journal.exists() and journal.stat().st_size:
-            process.send_signal(end)
-            break
-        time.sleep(0.005)
-    _, errors = process.communicate()
-    assert "Traceback" not in errors
-    if end is signal.SIGINT:
-        assert process.returncode == 130
-        assert errors.endswith("stopped; run the same command again to go on\n")
     lines = journal.read_bytes()
+    assert 0 < lines.count(b"\n") < reference.count(b"\n") - 1
     journal.write_bytes(lines + lines[: lines.index(b"\n") // 2])
+    command = [sys.executable, "-m", "testbed.cli", *arguments]
     subprocess.run(command, check=True, capture_output=True)
     assert (tmp_path / "trials.csv").read_bytes() == reference
     ids = [json.loads(line)["trial_id"] for line in journal.read_bytes().splitlines()]
     assert len(ids) == len(set(ids))
+
+
+def test_ctrl_c_after_the_last_word_changes_nothing(scenario_file: Path) -> None:
+    ended = run_child("SIGINT-exit", "check", str(scenario_file))
+    assert ended.returncode == 0, ended.stderr
+    assert "KeyboardInterrupt" not in ended.stderr
 
 
 def test_rows_are_complete_and_account_for_every_use(planned, reference) -> None:
