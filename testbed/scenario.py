@@ -198,7 +198,13 @@ class LinkGrid(Section):
     @property
     def points(self) -> int:
         """How many link points the grid has, at most."""
-        return math.prod(len(values) or 1 for _, values in self)
+        return math.prod(len(values) or 1 for values in self.given.values())
+
+    @property
+    def given(self) -> dict[str, tuple[object, ...]]:
+        """The values by key, without keys of which there are none."""
+        values = {key: getattr(self, key) for key in LinkGrid.model_fields}
+        return {key: each for key, each in values.items() if each}
 
 
 SCHEME_KEYS = ("modulation", "code_rate")
@@ -208,9 +214,17 @@ SCHEME_KEYS = ("modulation", "code_rate")
 class Sweep(LinkGrid):
     """A grid of its own: its values replace those of `link`."""
 
+    codecs: OneOrMany[Name] | None = Field(
+        default=None, description="names of the codecs that it is for; all unless given"
+    )
+
+    def concerns(self, codec: str) -> bool:
+        """Whether the codec of this name goes over it."""
+        return self.codecs is None or codec in self.codecs
+
     @model_validator(mode="after")
     def _is_not_empty(self) -> Sweep:
-        if not any(values for _, values in self):
+        if not self.given:
             raise wrong("expected at least one value to sweep, found none")
         return self
 
@@ -238,7 +252,7 @@ class Link(LinkGrid):
 
         Either SNR ousts the other; mcs ousts modulation and code rate, and either of these mcs.
         """
-        given: dict[str, tuple[object, ...]] = {key: values for key, values in sweep if values}
+        given = sweep.given
         if sweep.snr_db or sweep.ebn0_db:
             given = {"snr_db": (), "ebn0_db": ()} | given
         if sweep.mcs:
@@ -333,11 +347,35 @@ class Scenario(Section):
         """The scenario as JSON-able data, defaults filled in, fractions as text ("1/3")."""
         return self.model_dump(mode="json")
 
-    def link_grids(self) -> tuple[Link, ...]:
-        """The grids whose union are the link points: one per sweep, or else the link alone."""
+    def link_grids(self, codec: str | None = None) -> tuple[Link, ...]:
+        """The grids whose union are the link points: one per sweep, or else the link alone.
+
+        codec: only those for the codec of this name.
+        """
         if not self.sweeps:
             return (self.link,)
-        return tuple(self.link.replaced_by(sweep) for sweep in self.sweeps)
+        return tuple(
+            self.link.replaced_by(sweep)
+            for sweep in self.sweeps
+            if codec is None or sweep.concerns(codec)
+        )
+
+    @model_validator(mode="after")
+    def _sweeps_are_for_codecs(self) -> Scenario:
+        names = [codec.name for codec in self.codecs]
+        named: set[str] = set()
+        for index, sweep in enumerate(self.sweeps or ()):
+            for position, name in enumerate(sweep.codecs or ()):
+                if name not in names:
+                    raise wrong(
+                        f"expected a codec's name, {' or '.join(names)}, found {name!r}",
+                        at=("sweeps", index, "codecs", position),
+                    )
+            named.update(filter(sweep.concerns, names))
+        for index, name in enumerate(names):
+            if self.sweeps and name not in named:
+                raise wrong(f"no sweep is for {name}: name it in one", at=("codecs", index))
+        return self
 
     @model_validator(mode="after")
     def _codec_names_differ(self) -> Scenario:
@@ -367,7 +405,11 @@ class Scenario(Section):
             _check_transmissions(grid, at, layers)
             _check_polar(grid, at, layers, self.packets.max_bytes)
             _check_plans(grid, at)
-            if any(codec.analog for codec in self.codecs):
+            sweep = self.sweeps[index] if self.sweeps else None
+            if any(
+                codec.analog and (sweep is None or sweep.concerns(codec.name))
+                for codec in self.codecs
+            ):
                 _check_analog(grid, at)
         return self
 

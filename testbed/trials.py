@@ -146,15 +146,17 @@ def budget_channel_uses(cbr: Fraction | float | str, height: int, width: int) ->
     return math.floor(as_fraction(cbr) * 3 * height * width)
 
 
-def expand_links(scenario: Scenario) -> list[LinkPoint]:
+def expand_links(scenario: Scenario, codec: str | None = None) -> list[LinkPoint]:
     """The link points of the scenario, each once, in the order of the YAML's sweeps and values.
+
+    codec: only those of the codec of this name.
 
     Within a grid the SNR varies fastest, then in the order of the schema: protection,
     erasure_rate, fidelity, damage, transmissions, harq, fading_block, packet_loss, cbr, coding,
     mcs_table, mcs, code_rate, modulation and, slowest, channel.
     """
-    unique = dict.fromkeys(point for grid in scenario.link_grids() for point in _grid_points(grid))
-    return list(unique)
+    grids = scenario.link_grids(codec)
+    return list(dict.fromkeys(point for grid in grids for point in _grid_points(grid)))
 
 
 def expand_trials(
@@ -171,7 +173,6 @@ def expand_trials(
     """
     trials: dict[str, Trial] = {}
     packets = scenario.packets.model_dump(mode="json")
-    links = expand_links(scenario)
     for codec_index, codec in enumerate(scenario.codecs):
         identity = {
             "id_version": ID_VERSION,
@@ -180,6 +181,7 @@ def expand_trials(
             "codec": codec.model_dump(mode="json"),
             "codec_fingerprint": codec_fingerprints[codec.name],
         }
+        links = expand_links(scenario, codec.name)
         met = dict.fromkeys(map(analog_point, links)) if codec.analog else links
         grid = itertools.product(met, enumerate(images), range(scenario.repetitions))
         for link, (image_index, (image_name, image_sha256)), repetition in grid:

@@ -337,6 +337,8 @@ def test_text_for_a_number_is_refused_with_a_hint(text: str, hint: str) -> None:
         (6, "10", "10\nsweeps: []", "sweeps: expected at least one value, found an empty list"),
         (8, "10", "10\nsweeps:\n  - cbr: 1\n  - {}", "sweeps[1]: expected at least one value to"),
         (7, "10", "10\nsweeps:\n  - crb: 1", "sweeps[0].crb: unknown key: did you mean 'cbr'?"),
+        (7, "10", "10\nsweeps:\n  - {cbr: 1, codecs: png}", "sweeps[0].codecs: expected a codec's"),
+        (7, "10", "10\nsweeps:\n  - codecs: jpeg", "sweeps[0]: expected at least one value"),
         (7, "10", "10\nsweeps:\n  - {snr_db: 1, ebn0_db: 1}", "sweeps[0].ebn0_db: expected snr_db"),
         (1, "images: samples32", "images: []", "images: expected at least one value"),
         (1, "images: samples32", "images: ''", "expected one of samples32"),

@@ -38,6 +38,23 @@ def ids_of(
 # --- Link points ----------------------------------------------------------------------------
 
 
+def test_a_sweep_is_for_the_codecs_that_it_names() -> None:
+    scenario = scenario_of("""\
+        sweeps:
+          - {cbr: [1/3, 1/6], snr_db: 10}
+          - {codecs: [jpeg], snr_db: 20}
+        """)
+    assert [link.snr_db for link in expand_links(scenario, "semantic")] == [10.0, 10.0]
+    assert [link.snr_db for link in expand_links(scenario, "jpeg")] == [10.0, 10.0, 20.0]
+    assert len(expand_links(scenario)) == 3
+    trials = expand_trials(scenario, IMAGES, FINGERPRINTS)
+    assert {trial.codec_name for trial in trials if trial.link.snr_db == 20.0} == {"jpeg"}
+    assert len(trials) == (2 + 3) * len(IMAGES)
+    # What is the same trial keeps its id.
+    assert ids_of(scenario) > ids_of(scenario_of("link: {cbr: [1/3, 1/6], snr_db: 10}"))
+
+
+
 def test_link_alone_is_a_grid_with_snr_fastest() -> None:
     links = expand_links(scenario_of("link: {snr_db: [5, 0], cbr: [1/6, 1/3]}"))
     assert [(link.cbr, link.snr_db) for link in links] == [
