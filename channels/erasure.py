@@ -237,7 +237,11 @@ def _check_counts(data_count: int, parity_count: int) -> None:
 def _field() -> tuple[Any, NDArray[np.uint8]]:
     """GF(256) and all its products, uint8[256, 256]."""
     import galois
+    import numba
 
+    # With its other layer numba would set the number of OpenMP's threads for all of the process,
+    # and torch's small operations then wait 10 to 50 times as long for each other.
+    numba.config.THREADING_LAYER = "workqueue"
     field = galois.GF(2**8, irreducible_poly=_POLYNOMIAL)
     return field, np.asarray(np.multiply.outer(field.elements, field.elements)).view(np.ndarray)
 

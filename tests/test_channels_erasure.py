@@ -2,6 +2,8 @@
 
 import itertools
 import math
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -243,6 +245,17 @@ def test_residual_loss_at_its_ends() -> None:
     assert residual_loss(20, 5, 1.0) == 1.0
     shares = [residual_loss(20, parity, 0.1) for parity in range(10)]
     assert shares == sorted(shares, reverse=True)
+
+
+def test_torch_keeps_its_one_thread() -> None:
+    """numba's OpenMP layer would give it as many as there are cores, in the whole process."""
+    code = (
+        "import torch; torch.set_num_threads(1); torch.nn.Conv2d(8, 8, 3)(torch.ones(1, 8, 9, 9));"
+        "from channels.erasure import protect; protect([b'ab', b'cd'], 1);"
+        "print(torch.get_num_threads())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "1\n"
 
 
 @pytest.mark.parametrize(
