@@ -31,6 +31,11 @@ REMEMBERED_FADES = 2048
 
 ErrorKind = Literal["white", "mean", "untold"]
 
+#: Effective SNR in dB of each code block of a packet, float64[blocks].
+SnrMeter = Callable[[ChannelRandomness, int], NDArray[np.float64]]
+#: Methods of a channel, each of which rests on those before it unless a class says otherwise.
+_RESTING = ("transmit", "noise_powers", "effective_noise", "snr_meter")
+
 
 class Distribution(Protocol):
     """A continuous distribution, such as those of `scipy.stats`."""
@@ -87,7 +92,8 @@ class Channel(ABC):
 
         Here it is asked; a channel that knows a shorter way overrides this, and has to agree with
         its `transmit`. A subclass that overrides `transmit` alone gets the methods here again,
-        this one and `effective_noise`, not those of its base.
+        this one, `effective_noise` and `snr_meter`, not those of its base; likewise the later of
+        them if it overrides an earlier one.
 
         Args:
             symbols: how many, at least 1.
@@ -127,6 +133,30 @@ class Channel(ABC):
         """
         return self.noise_powers(symbols, no, randomness, packet)
 
+    def snr_meter(
+        self,
+        modulation: str,  # noqa: ARG002
+        symbols: int,  # noqa: ARG002
+        blocks: int,  # noqa: ARG002
+        no: float,  # noqa: ARG002
+    ) -> SnrMeter | None:
+        """A quicker way to the effective SNRs of packets than over their `effective_noise`.
+
+        The answer has to be the same to within a few thousandths of a dB. It pays where the fades
+        are much to look at and the same for many noise powers.
+
+        Args:
+            modulation: see `effective_noise`, also for the others.
+            symbols: of each packet.
+            blocks: code blocks of each packet: equal stretches of its symbols.
+            no: noise power per complex channel use.
+
+        Returns:
+            A function of the image's draws and the packet's number; None where there is no
+            quicker way, as here.
+        """
+        return None
+
     def untold(self) -> str | None:
         """What this channel does to symbols that no noise powers tell; None if they tell all."""
         return None
@@ -158,11 +188,11 @@ class Channel(ABC):
 
     def __init_subclass__(cls, **arguments: Any) -> None:
         super().__init_subclass__(**arguments)
-        # What was right for the base's `transmit` need not be for another.
-        if "transmit" in vars(cls):
-            for name in ("noise_powers", "effective_noise"):
-                if name not in vars(cls):
-                    setattr(cls, name, getattr(Channel, name))
+        # What was right for the base's own ways need not be for others.
+        own = [name in vars(cls) for name in _RESTING]
+        for place, name in enumerate(_RESTING):
+            if any(own[:place]) and not own[place]:
+                setattr(cls, name, getattr(Channel, name))
 
 
 AnyChannel = TypeVar("AnyChannel", bound=type[Channel])

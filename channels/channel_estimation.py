@@ -148,9 +148,13 @@ class LinearMinimumMeanSquareError:
         """See `ChannelEstimator.estimate`."""
         slots = len(pilots)
         symbols, subcarriers, rank = self._basis.shape
-        shares = no / (self._s**2 + no)
         seen = pilots.reshape(slots, len(self._u.T)) @ self._u.T
         seen *= self._s / (self._s**2 + no)
         response = seen @ self._basis.reshape(-1, rank).T
-        error = np.abs(self._basis) ** 2 @ shares + self._unseen
-        return response.reshape(slots, symbols, subcarriers), error
+        return response.reshape(slots, symbols, subcarriers), self.error_power(no)
+
+    def error_power(self, no: float) -> NDArray[np.float64]:
+        """Mean error power of the estimate, float64[symbols, subcarriers]."""
+        power: NDArray[np.float64] = np.abs(self._basis) ** 2 @ (no / (self._s**2 + no))
+        power += self._unseen
+        return power

@@ -22,12 +22,15 @@ from channels.channel import (
     Channel,
     Distribution,
     ErrorKind,
+    SnrMeter,
     check_choice,
     check_range,
     register_channel,
 )
 from channels.diversity import COMBININGS, antenna_noise
+from channels.gain_histogram import gain_meter, information_of_gains
 from channels.gains import FadingChannel
+from channels.kernels import kernel
 from channels.randomness import ChannelRandomness
 
 Antennas = Literal["1x1", "1x2", "1x4", "2x1_alamouti", "2x2_alamouti"]
@@ -198,14 +201,26 @@ class FlatFading(FadingChannel):
         power = _sparse_power_gains(self, symbols, randomness, packet)
         return no / power if isinstance(power, float) else np.asarray(no / power)
 
+    def snr_meter(self, modulation: str, symbols: int, blocks: int, no: float) -> SnrMeter | None:
+        """See `Channel.snr_meter`; of a fade that is one number `effective_noise` is quick."""
+        if self.variation == "block":
+            return None
+        information = information_of_gains(modulation, no)
+        return gain_meter(self, modulation, symbols, blocks, information)
+
+    def sampled_gains(
+        self, symbols: int, randomness: ChannelRandomness, packet: int
+    ) -> NDArray[np.float64]:
+        """See `channels.gain_histogram.GainSource`."""
+        return self._power_gains(symbols, self.sparse_uses(symbols), randomness, packet)
+
     def _power_gains(
         self, symbols: int, every: int, randomness: ChannelRandomness, packet: int
     ) -> NDArray[np.float64]:
         """Power gains of a packet's symbols, or of one in `every` of them."""
         gains = self._gains(symbols, randomness, packet, every)
         # Maximal-ratio combining, and Alamouti's code with half the power at each antenna.
-        power = np.sum(gains.real**2 + gains.imag**2, axis=(0, 1)) / gains.shape[1]
-        return np.asarray(power)
+        return _mean_power(gains)
 
     def errors_are(self) -> ErrorKind:
         """See `Channel.errors_are`."""
@@ -256,12 +271,27 @@ class FlatFading(FadingChannel):
         )
 
 
+@kernel
+def _mean_power(gains: NDArray[np.complex128]) -> NDArray[np.float64]:
+    """Of gains[receive, transmit, n]: summed over receive, mean over transmit antennas."""
+    receive, transmit, n = gains.shape
+    power = np.zeros(n)
+    for r in range(receive):
+        for t in range(transmit):
+            for place in range(n):
+                gain = gains[r, t, place]
+                power[place] += gain.real * gain.real + gain.imag * gain.imag
+    if transmit > 1:
+        power /= transmit
+    return power
+
+
 @lru_cache(maxsize=REMEMBERED_FADES)
 def _sparse_power_gains(
     channel: FlatFading, symbols: int, randomness: ChannelRandomness, packet: int
 ) -> NDArray[np.float64] | float:
     """Remembered, as all SNRs of a sweep meet the same fades."""
-    power = channel._power_gains(symbols, channel.sparse_uses(symbols), randomness, packet)
+    power = channel.sampled_gains(symbols, randomness, packet)
     power.setflags(write=False)
     return float(power[0]) if len(power) == 1 else power
 

@@ -28,6 +28,8 @@ Variation = Literal["block", "symbol", "doppler"]
 _WAVES = 64
 #: The fewest samples that `FadingChannel.sparse_uses` leaves of a packet.
 _SPARSEST_SAMPLES = 32
+#: To hand a generator to compiled code costs as much as to draw so many complex normal variates.
+_FEWEST_COMPILED = 256
 _NEPERS_PER_DB = np.log(10.0) / 10.0
 
 
@@ -108,8 +110,9 @@ class FadingChannel(Channel):
             else:
                 index = packet if self.variation == "symbol" else block
                 generator = randomness.generator("fading" + name, index)
-                out[:] = _complex_normal(generator, length)
-        return self._shadow(randomness, block) * self.fade(scattered.transpose(1, 0, 2))
+                _fill_complex_normal(generator, out)
+        gains = self.fade(scattered.transpose(1, 0, 2))
+        return gains if self.shadowing_db == 0.0 else self._shadow(randomness, block) * gains
 
     def sparse_uses(self, symbols: int) -> int:
         """Every so manieth gain of a packet of so many symbols shows how all of them vary.
@@ -123,16 +126,26 @@ class FadingChannel(Channel):
 
     def _shadow(self, randomness: ChannelRandomness, block: int) -> float:
         """Amplitude of the shadow: 10^(X / 20), X normal, over the root of its mean square."""
-        if self.shadowing_db == 0.0:
-            return 1.0
         deviation = self.shadowing_db * _NEPERS_PER_DB
         normal = randomness.generator("shadowing", block).standard_normal()
         return float(np.exp((deviation * normal - deviation**2 / 2) / 2))
 
 
-def _complex_normal(generator: np.random.Generator, n: int) -> NDArray[np.complex128]:
-    """complex128[n], variance 1; drawn as `ChannelRandomness.fading` and `noise` do."""
-    return np.asarray(generator.standard_normal(2 * n).view(np.complex128) * np.sqrt(0.5))
+def _fill_complex_normal(generator: np.random.Generator, out: NDArray[np.complex128]) -> None:
+    """Fill `out`, variance 1; drawn as `ChannelRandomness.fading` and `noise` do."""
+    if len(out) < _FEWEST_COMPILED:
+        parts = generator.standard_normal(2 * len(out)) * np.sqrt(0.5)
+        out[:] = parts.view(np.complex128)
+    else:
+        _fill_many(generator, out)
+
+
+@kernel
+def _fill_many(generator: np.random.Generator, out: NDArray[np.complex128]) -> None:
+    """The same draws, in half the time."""
+    for place in range(len(out)):
+        real = generator.standard_normal() * np.sqrt(0.5)
+        out[place] = complex(real, generator.standard_normal() * np.sqrt(0.5))
 
 
 def _clarke(
@@ -151,7 +164,8 @@ def _clarke(
     Commun. 5(12), 2006: one in each of N equal sectors, so that the mean autocorrelation is J0. The
     amplitudes a_n are complex normal instead of phasors, so that g(t) is exactly complex normal.
     """
-    amplitude = _complex_normal(generator, _WAVES)
+    amplitude = np.empty(_WAVES, np.complex128)
+    _fill_complex_normal(generator, amplitude)
     angle = 2.0 * np.pi * (np.arange(_WAVES) + generator.random(_WAVES)) / _WAVES
     frequency = doppler * np.cos(angle)
     # Whole turns are taken off before they cost digits.

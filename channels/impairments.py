@@ -11,12 +11,20 @@ knows of none of this: it takes y as it is, with noise power no.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from channels.channel import Channel, ErrorKind, check_range, register_channel
-from channels.mismatch import turned_noise_powers
+from channels.channel import (
+    REMEMBERED_FADES,
+    Channel,
+    ErrorKind,
+    SnrMeter,
+    check_range,
+    register_channel,
+)
+from channels.mismatch import turn_shares, turned_noise_powers, turned_snrs_db
 from channels.randomness import ChannelRandomness
 
 #: Up to this, what turns take from a packet depends little on which of its bits they meet.
@@ -55,14 +63,23 @@ class Impaired(Channel):
         self, randomness: ChannelRandomness, packet: int, n: int
     ) -> NDArray[np.complex128]:
         """exp(j phi) of a packet's first n symbols, as the receiver is left with it."""
+        rotation: NDArray[np.complex128] = np.exp(1j * self._phase(randomness, packet, n))
+        return rotation
+
+    def turns(self, randomness: ChannelRandomness, packet: int, n: int) -> NDArray[np.float64]:
+        """The angles of `rotation`, float64[n], -pi .. pi."""
+        phase = self._phase(randomness, packet, n)
+        phase -= 2.0 * np.pi * np.rint(phase / (2.0 * np.pi))
+        return phase
+
+    def _phase(self, randomness: ChannelRandomness, packet: int, n: int) -> NDArray[np.float64]:
         phase = 2.0 * np.pi * (self.cfo * np.arange(n) % 1.0)
         if self.phase_noise_deg > 0.0 and n > 1:
             steps = randomness.generator("phase noise", packet).standard_normal(n - 1)
             phase[1:] += np.deg2rad(self.phase_noise_deg) * np.cumsum(steps)
-        rotation: NDArray[np.complex128] = np.exp(1j * phase)
         if self.mean_phase_known and n:
-            rotation *= np.exp(-1j * np.angle(rotation.mean()))
-        return rotation
+            phase -= np.arctan2(np.sin(phase).mean(), np.cos(phase).mean())
+        return np.asarray(phase)
 
     def transmit(
         self,
@@ -112,11 +129,35 @@ class Impaired(Channel):
         """See `Channel.effective_noise`."""
         if self.cfo == 0.0 and self.phase_noise_deg == 0.0:
             return float(no)
-        turns = np.angle(self.rotation(randomness, packet, symbols))
-        return turned_noise_powers(turns, modulation, no)
+        return turned_noise_powers(self.turns(randomness, packet, symbols), modulation, no)
+
+    def snr_meter(self, modulation: str, symbols: int, blocks: int, no: float) -> SnrMeter | None:
+        """See `Channel.snr_meter`."""
+        if self.cfo == 0.0 and self.phase_noise_deg == 0.0:
+            return None
+        if self.phase_noise_deg == 0.0:
+            # All packets turn alike.
+            turns = self.turns(ChannelRandomness(0), 0, symbols)
+            snrs_db = turned_snrs_db(turn_shares(turns, blocks), modulation, no)
+            snrs_db.setflags(write=False)
+            return lambda randomness, packet: snrs_db  # noqa: ARG005
+
+        def measure(randomness: ChannelRandomness, packet: int) -> NDArray[np.float64]:
+            shares = _turn_shares(self, symbols, blocks, randomness, packet)
+            return turned_snrs_db(shares, modulation, no)
+
+        return measure
 
     def untold(self) -> str | None:
         """See `Channel.untold`: beyond it, tables are too good by .5 dB and more."""
         if self.phase_noise_deg > MOST_TOLD_PHASE_NOISE_DEG:
             return f"phase noise above {MOST_TOLD_PHASE_NOISE_DEG:g} degrees a symbol"
         return None
+
+
+@lru_cache(maxsize=REMEMBERED_FADES)
+def _turn_shares(
+    channel: Impaired, symbols: int, blocks: int, randomness: ChannelRandomness, packet: int
+) -> NDArray[np.float64]:
+    """Remembered, as all SNRs of a sweep meet the same turns."""
+    return turn_shares(channel.turns(randomness, packet, symbols), blocks)

@@ -18,9 +18,14 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from channels.channel_estimation import LeastSquares
+from channels.channel_estimation import LeastSquares, LinearMinimumMeanSquareError
+from channels.kernels import kernel
 from channels.modulation import bits_per_symbol, demodulate, modulate
-from channels.mutual_information import bicm_information, snr_db_of_information
+from channels.mutual_information import (
+    bicm_information,
+    information_of_each,
+    snr_db_of_information,
+)
 from channels.randomness import ChannelRandomness, derive_key
 
 _SYMBOLS = 4000
@@ -29,6 +34,11 @@ _SNRS_DB = np.arange(-20.0, 51.0, 1.0)
 #: Roots of turns over pi at which their loss is measured, linear in between: the smallest turns,
 #: which matter to large constellations, are the closest.
 _TURN_ROOTS = np.linspace(0.0, 1.0, 49)
+#: What the errors of an estimate are counted by: of several powers, and nodes in either part.
+_ERROR_CLASSES = 8
+_ESTIMATE_NODES = 12
+#: Bins of roots of turns over pi, from 0 on.
+_TURN_BINS = 768
 _SCALES = np.array([0.15, 0.3, 0.45, 0.6, 0.8, 1.0])
 #: Less than this, which may be negative, counts as this: no noise power tells less than nothing.
 _LEAST_INFORMATION = 1e-3
@@ -89,6 +99,62 @@ def _least_squares_snrs_db(
     return worth
 
 
+def linear_estimate_noise(
+    noise: NDArray[np.float64],
+    estimator: LinearMinimumMeanSquareError,
+    data_symbols: tuple[int, ...],
+    modulation: str,
+    no: float,
+) -> NDArray[np.float64]:
+    """Noise powers that leave a packet as much as division by the best linear estimates does.
+
+    The error of such an estimate H^ is independent of it, so that what is left is noise of power
+    (no + error) / |H^|^2, which the receiver knows. Of complex normal responses of mean power 1,
+
+        H^  given H  =  (1 - error) H  +  complex normal of power error (1 - error)
+
+    over which the mean is taken, and over the elements of the packet, by quadrature.
+
+    Args:
+        noise: float64[n], no / |response|^2.
+        estimator: and the others, see `least_squares_noise`.
+        data_symbols: see there.
+        modulation: see there.
+        no: see there.
+
+    Returns:
+        float64[n], each > 0.
+    """
+    snrs_db = _linear_estimate_snrs_db(estimator, data_symbols, modulation, no)
+    return np.asarray(10.0 ** (np.interp(-10.0 * np.log10(noise), _SNRS_DB, snrs_db) / -10.0))
+
+
+@lru_cache(maxsize=256)
+def _linear_estimate_snrs_db(
+    estimator: LinearMinimumMeanSquareError,
+    data_symbols: tuple[int, ...],
+    modulation: str,
+    no: float,
+) -> NDArray[np.float64]:
+    """SNRs at which a receiver that knows the response is told as much as at _SNRS_DB."""
+    # Parts of equal size, each by its mean: the information is nearly linear in the error.
+    ordered = np.sort(estimator.error_power(no)[list(data_symbols)], axis=None)
+    parts = np.array_split(ordered, min(_ERROR_CLASSES, len(ordered)))
+    powers = np.array([part.mean() for part in parts]).clip(0.0, 1.0)[:, None, None, None]
+    shares = np.array([len(part) for part in parts]) / len(ordered)
+    nodes, weights = np.polynomial.hermite.hermgauss(_ESTIMATE_NODES)
+    weights = weights / np.sqrt(np.pi)
+    response = np.sqrt(no * 10.0 ** (_SNRS_DB / 10.0))[:, None, None]
+    spread = np.sqrt(powers * (1.0 - powers))
+    real = (1.0 - powers) * response + spread * nodes[:, None]
+    power = np.maximum(real**2 + (spread * nodes) ** 2, 1e-30)
+    told = information_of_each((no + powers) / power, modulation)
+    means = np.einsum("c,csij,i,j->s", shares, told, weights, weights)
+    worth = np.array([_snr_db(mean, modulation) for mean in means.tolist()])
+    worth.setflags(write=False)
+    return worth
+
+
 def turned_noise_powers(
     turns: NDArray[np.float64], modulation: str, no: float
 ) -> NDArray[np.float64]:
@@ -102,16 +168,80 @@ def turned_noise_powers(
     Returns:
         float64[n], each > 0.
     """
-    information, snrs_db = _turned(modulation, no)
+    best, mean, misled = _best_scale(turn_shares(turns, 1), _turn_curves(modulation, no)[0])
+    if misled:
+        return np.full(len(turns), 10.0 ** (_snr_db(mean, modulation) / -10.0))
+    snrs_db = _turned(modulation, no)[1][best]
     roots = np.sqrt(np.abs(turns) / np.pi)
-    nearest = np.rint(roots * (len(_TURN_ROOTS) - 1)).astype(np.intp)
-    share = np.bincount(nearest, minlength=len(_TURN_ROOTS)) / len(turns)
-    means = information @ share
-    best = int(np.argmax(means))
-    if np.any(information[best][share > 0.0] < _LEAST_INFORMATION):
-        # What misleads takes from what the others tell, which no noise power of its own can say.
-        return np.full(len(turns), 10.0 ** (_snr_db(float(means[best]), modulation) / -10.0))
-    return np.asarray(10.0 ** (np.interp(roots, _TURN_ROOTS, snrs_db[best]) / -10.0))
+    return np.asarray(10.0 ** (np.interp(roots, _TURN_ROOTS, snrs_db) / -10.0))
+
+
+def turn_shares(turns: NDArray[np.float64], blocks: int) -> NDArray[np.float64]:
+    """The shares of a packet's turns in each of the bins that `turned_snrs_db` takes.
+
+    A turn between two bins counts in part in each of them, by its distance.
+
+    Args:
+        turns: float64[n], see `turned_noise_powers`.
+        blocks: equal stretches of the packet.
+
+    Returns:
+        float64[blocks, bins], whose rows sum to 1.
+    """
+    place = np.sqrt(np.abs(turns) / np.pi) * _TURN_BINS
+    below = np.minimum(place.astype(np.intp), _TURN_BINS - 1)
+    part = place - below
+    below += (_TURN_BINS + 1) * (np.arange(len(turns)) * blocks // len(turns))
+    bins = blocks * (_TURN_BINS + 1)
+    counts = np.bincount(below, 1.0 - part, bins) + np.bincount(below + 1, part, bins)
+    shares = np.asarray(counts.reshape(blocks, -1), np.float64)
+    shares /= shares.sum(axis=1, keepdims=True)
+    shares.setflags(write=False)
+    return shares
+
+
+def turned_snrs_db(shares: NDArray[np.float64], modulation: str, no: float) -> NDArray[np.float64]:
+    """Effective SNRs in dB of code blocks whose turns have these `turn_shares`, float64[blocks]."""
+    information, told = _turn_curves(modulation, no)
+    best, mean, misled = _best_scale(shares, information)
+    if misled:
+        return np.full(len(shares), _snr_db(mean, modulation))
+    means = (shares @ told[best]).tolist()
+    return np.array([snr_db_of_information(each, modulation) for each in means])
+
+
+@kernel
+def _best_scale(
+    shares: NDArray[np.float64], information: NDArray[np.float64]
+) -> tuple[int, float, bool]:
+    """The scale at which a packet's turns tell most, how much that is, and whether some mislead.
+
+    What misleads takes from what the others tell, which no noise power of its own can say.
+    """
+    blocks, bins = shares.shape
+    best, most, misled = 0, -np.inf, False
+    for scale in range(len(information)):
+        mean, least = 0.0, np.inf
+        for block in range(blocks):
+            for k in range(bins):
+                if shares[block, k] > 0.0:
+                    mean += shares[block, k] * information[scale, k] / blocks
+                    least = min(least, information[scale, k])
+        if mean > most:
+            best, most, misled = scale, mean, least < _LEAST_INFORMATION
+    return best, most, misled
+
+
+@lru_cache(maxsize=256)
+def _turn_curves(modulation: str, no: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Information by scale and bin, float64[scales, bins], and that of noise which tells as much:
+    none of it below 0.
+    """
+    information, snrs_db = _turned(modulation, no)
+    bins = np.arange(_TURN_BINS + 1) / _TURN_BINS
+    among = np.array([np.interp(bins, _TURN_ROOTS, row) for row in information])
+    noise = np.array([10.0 ** (np.interp(bins, _TURN_ROOTS, row) / -10.0) for row in snrs_db])
+    return among, information_of_each(noise, modulation)
 
 
 @lru_cache(maxsize=256)

@@ -126,9 +126,12 @@ def _information(
 
 
 @kernel
-def _snr_db(
+def snr_db_from_table(
     information: float, table: NDArray[np.float64], lowest_db: float, step_db: float
 ) -> float:
+    """`snr_db_of_information`, for other kernels; `table` is that of the modulation's curve."""
+    if information <= 0.0:
+        return float(-np.inf)
     if information < table[0]:
         return float(lowest_db + 10.0 * np.log10(information / table[0]))
     if information >= table[-1]:
@@ -139,8 +142,8 @@ def _snr_db(
 
 
 @lru_cache(maxsize=16)
-def _by_noise(modulation: str) -> NDArray[np.float64]:
-    """Information at the noise powers of the table."""
+def information_by_noise(modulation: str) -> NDArray[np.float64]:
+    """The table of `mean_information_from_table`."""
     octave = 2.0 ** np.arange(-_OCTAVES, _OCTAVES)[:, None] * (1.0 + np.arange(_STEPS) / _STEPS)
     noise = np.append(octave.ravel(), 2.0**_OCTAVES)
     curve = information_curve(modulation).information
@@ -152,10 +155,16 @@ def _by_noise(modulation: str) -> NDArray[np.float64]:
 
 
 @kernel
-def _mean_information(
+def mean_information_from_table(
     noise_powers: NDArray[np.float64], table: NDArray[np.float64], out: NDArray[np.float64]
 ) -> None:
-    """Of each of len(out) equal stretches of noise_powers[samples]; `table` of `_by_noise`."""
+    """`mean_information`, for other kernels, of each of len(out) equal stretches.
+
+    Args:
+        noise_powers: float64[samples].
+        table: of `information_by_noise`.
+        out: float64[blocks], to be filled.
+    """
     stretch = len(noise_powers) / len(out)
     bits = noise_powers.view(np.int64)
     lowest, highest = 2.0**-_OCTAVES, 2.0**_OCTAVES
@@ -190,6 +199,14 @@ def bicm_information(snr_db: float, modulation: str) -> float:
     return _information(snr_db, information_curve(modulation).information, LOWEST_DB, STEP_DB)
 
 
+def information_of_each(noise_powers: NDArray[np.float64], modulation: str) -> NDArray[np.float64]:
+    """`bicm_information` at each of these noise powers, > 0, of any shape."""
+    curve = information_curve(modulation)
+    snr_db = -10.0 * np.log10(noise_powers)
+    within = np.interp(snr_db, curve.snr_db, curve.information)
+    return np.asarray(within * np.minimum(10.0 ** ((snr_db - LOWEST_DB) / 10.0), 1.0))
+
+
 def snr_db_of_information(information: float, modulation: str) -> float:
     """Es/N0 in dB at which a bit tells so much: the inverse of `bicm_information`.
 
@@ -201,9 +218,9 @@ def snr_db_of_information(information: float, modulation: str) -> float:
         ChannelError: unknown modulation, or information outside 0 .. 1.
     """
     check_range("information", information, 0.0, 1.0)
-    if information == 0.0:
-        return float(-np.inf)
-    return _snr_db(information, information_curve(modulation).information, LOWEST_DB, STEP_DB)
+    return snr_db_from_table(
+        information, information_curve(modulation).information, LOWEST_DB, STEP_DB
+    )
 
 
 def effective_snr_db(noise_powers: NDArray[np.float64], modulation: str) -> float:
@@ -249,5 +266,6 @@ def mean_information(
             f"shape {noise_powers.shape}"
         )
     out = np.empty(blocks)
-    _mean_information(np.ascontiguousarray(noise_powers, np.float64), _by_noise(modulation), out)
+    noise_powers = np.ascontiguousarray(noise_powers, np.float64)
+    mean_information_from_table(noise_powers, information_by_noise(modulation), out)
     return out

@@ -35,6 +35,7 @@ from channels.channel import (
     Channel,
     Distribution,
     ErrorKind,
+    SnrMeter,
     check_choice,
     check_range,
     register_channel,
@@ -46,7 +47,9 @@ from channels.channel_estimation import (
     LinearMinimumMeanSquareError,
 )
 from channels.errors import ChannelError
-from channels.mismatch import least_squares_noise
+from channels.gain_histogram import GAINS, gain_meter, information_of_gains
+from channels.mismatch import least_squares_noise, linear_estimate_noise
+from channels.mutual_information import information_of_each
 from channels.randomness import ChannelRandomness
 from channels.tapped_delay import Fade, delay_profile, draw_fade, time_correlation
 
@@ -66,6 +69,11 @@ CYCLIC_PREFIXES: dict[str, tuple[int, Fraction]] = {
 
 #: Largest Doppler shift in units of the subcarrier spacing.
 MAX_DOPPLER = 0.03
+
+#: Error power of an LMMSE estimate without noise up to which errors count by their mean. Of packets
+#: of one slot, of which about half fail, .01 more fail that way at .07, .03 more at .13.
+_MOST_MISSED = 0.02
+_HARDLY_ANY_NOISE = 1e-9
 
 
 @register_channel("ofdm")
@@ -282,15 +290,51 @@ class Ofdm(Channel):
         randomness: ChannelRandomness,
         packet: int,
     ) -> NDArray[np.float64]:
-        """See `Channel.effective_noise`; with least squares, a mean over errors of the estimate."""
-        estimator = self.estimator()
-        if estimator is not None and not isinstance(estimator, LeastSquares):
+        """See `Channel.effective_noise`; of estimates it is a mean over their errors."""
+        if not self._told_by_gains(symbols):
             return self.noise_powers(symbols, no, randomness, packet)
-        noise = no / _sparse_power(self, symbols, randomness, packet)
-        if estimator is None:
-            return np.asarray(noise)
-        first_slot = _data_symbols(self)[: -(-symbols // self.subcarriers)]
-        return least_squares_noise(noise, estimator, tuple(first_slot.tolist()), modulation, no)
+        gains = _remembered_gains(self, symbols, randomness, packet)
+        return self._noise_of_gains(gains, modulation, self._first_slot(symbols), no)
+
+    def snr_meter(self, modulation: str, symbols: int, blocks: int, no: float) -> SnrMeter | None:
+        """See `Channel.snr_meter`."""
+        if not self._told_by_gains(symbols):
+            return None
+        information = (
+            information_of_gains(modulation, no)
+            if self.estimation == "perfect"
+            else _information_of_estimates(self, modulation, self._first_slot(symbols), no)
+        )
+        return gain_meter(self, modulation, symbols, blocks, information)
+
+    def _told_by_gains(self, symbols: int) -> bool:
+        """Whether |H|^2 at an element tells what a packet of so many symbols gets through it.
+
+        Not with "lmmse" where the channel changes so much that its pilots miss some of it without
+        any noise: a packet's errors then have too much in common to count by their mean.
+        """
+        if self.estimation != "lmmse":
+            return True
+        return bool(_missed(self)[list(self._first_slot(symbols))].max() <= _MOST_MISSED)
+
+    def _first_slot(self, symbols: int) -> tuple[int, ...]:
+        """OFDM symbols of the first slot that carry a packet of so many symbols."""
+        return tuple(_data_symbols(self)[: -(-symbols // self.subcarriers)].tolist())
+
+    def _noise_of_gains(
+        self,
+        gains: NDArray[np.float64],
+        modulation: str,
+        first_slot: tuple[int, ...],
+        no: float,
+    ) -> NDArray[np.float64]:
+        """Noise powers that stand for what the receiver makes of these |H|^2."""
+        noise: NDArray[np.float64] = no / gains
+        if self.estimation == "perfect":
+            return noise
+        if self.estimation == "ls":
+            return least_squares_noise(noise, _least_squares(self), first_slot, modulation, no)
+        return linear_estimate_noise(noise, _best_linear(self), first_slot, modulation, no)
 
     def errors_are(self) -> ErrorKind:
         """See `Channel.errors_are`."""
@@ -319,23 +363,26 @@ class Ofdm(Channel):
         frozen: Distribution = ncx2(2, 2 * profile.los_power / scattered, scale=scattered / 2)
         return frozen
 
-    def _sparse_response(
+    def sampled_gains(
         self, symbols: int, randomness: ChannelRandomness, packet: int
-    ) -> NDArray[np.complex128]:
-        """The response at data elements that are spread evenly over a packet, complex128[n].
+    ) -> NDArray[np.float64]:
+        """See `channels.gain_histogram.GainSource`: |H|^2 at some data elements.
 
         Of one subcarrier in each fiftieth of the inverse delay spread, within which the response
         hardly changes; linear in time within each fortieth of the shortest Doppler period, which
         is off by .3 % of its amplitude.
         """
         rows = -(-symbols // self.subcarriers)
-        times_s, weights = _sparse_times(self, rows)
-        start_s = packet * self.packet_interval_ms * 1e-3 if self.fading_block == "image" else 0.0
-        taps = self.fade(randomness, packet).taps(np.array([start_s]), times_s)[:, 0]
+        first_s, step_s, weights = _sparse_times(self, rows)
+        if self.fading_block == "image":
+            first_s += packet * self.packet_interval_ms * 1e-3
+        fade = self.fade(randomness, packet)
+        taps = fade.taps_evenly(first_s, step_s, weights.shape[1])
         # Of a short packet every symbol counts.
         steering = _steering(self) if rows <= 2 else _sparse_steering(self)
-        response = weights @ taps.T @ steering
-        return response.reshape(-1)[: -(-symbols * response.shape[1] // self.subcarriers)]
+        response = weights @ (taps @ steering)
+        gains: NDArray[np.float64] = response.real**2 + response.imag**2
+        return gains.reshape(-1)[: -(-symbols * gains.shape[1] // self.subcarriers)]
 
     def _data(self, grid: NDArray[AnyNumber], n: int) -> NDArray[AnyNumber]:
         """The first n data elements of a grid [slots, symbols, subcarriers]."""
@@ -351,14 +398,13 @@ class Ofdm(Channel):
 
 
 @lru_cache(maxsize=REMEMBERED_FADES)
-def _sparse_power(
+def _remembered_gains(
     channel: Ofdm, symbols: int, randomness: ChannelRandomness, packet: int
 ) -> NDArray[np.float64]:
-    """|H|^2 of `_sparse_response`; remembered, as all SNRs of a sweep meet the same fades."""
-    gain = channel._sparse_response(symbols, randomness, packet)
-    power: NDArray[np.float64] = gain.real**2 + gain.imag**2
-    power.setflags(write=False)
-    return power
+    """`Ofdm.sampled_gains`, remembered, as all SNRs of a sweep meet the same fades."""
+    gains = channel.sampled_gains(symbols, randomness, packet)
+    gains.setflags(write=False)
+    return gains
 
 
 def _is_whole(found: object) -> bool:
@@ -380,20 +426,19 @@ def _steering(setting: Ofdm) -> NDArray[np.complex128]:
 
 
 @lru_cache(maxsize=256)
-def _sparse_times(setting: Ofdm, rows: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Times within a packet of so many data OFDM symbols, float64[times], and the weights of linear
-    interpolation between them, float64[rows, times].
+def _sparse_times(setting: Ofdm, rows: int) -> tuple[float, float, NDArray[np.float64]]:
+    """Times within a packet of so many data OFDM symbols: the first, the step to the next, and the
+    weights of linear interpolation between them, float64[rows, times].
     """
     slot, place = np.divmod(np.arange(rows), setting.slot_symbols - len(setting.pilot_symbols))
     rows_s = np.asarray(
         (slot * setting.slot_symbols + _data_symbols(setting)[place]) * setting.symbol_s, np.float64
     )
     stretches = int(np.ceil(40.0 * setting.max_doppler_hz * (rows_s[-1] - rows_s[0])))
-    if stretches >= rows - 1:
-        return rows_s, np.eye(rows)
-    times_s = np.linspace(rows_s[0], rows_s[-1], stretches + 1)
+    times_s, step_s = np.linspace(rows_s[0], rows_s[-1], stretches + 1, retstep=True)
     units = np.eye(len(times_s))
-    return times_s, np.stack([np.interp(rows_s, times_s, unit) for unit in units], axis=1)
+    weights = np.stack([np.interp(rows_s, times_s, unit) for unit in units], axis=1)
+    return float(rows_s[0]), float(step_s) if stretches else 0.0, weights
 
 
 @lru_cache(maxsize=64)
@@ -410,6 +455,23 @@ def _sparse_steering(setting: Ofdm) -> NDArray[np.complex128]:
 @lru_cache(maxsize=8)
 def _best_linear(setting: Ofdm) -> LinearMinimumMeanSquareError:
     return LinearMinimumMeanSquareError(_moments(setting), setting.pilot_symbols)
+
+
+@lru_cache(maxsize=256)
+def _information_of_estimates(
+    setting: Ofdm, modulation: str, first_slot: tuple[int, ...], no: float
+) -> NDArray[np.float64]:
+    """`information_of_gains` where the receiver divides by estimates."""
+    noise = setting._noise_of_gains(GAINS, modulation, first_slot, no)
+    information = information_of_each(noise, modulation)
+    information.setflags(write=False)
+    return information
+
+
+@lru_cache(maxsize=64)
+def _missed(setting: Ofdm) -> NDArray[np.float64]:
+    """Error power of the best linear estimate without noise, float64[symbols], at its worst."""
+    return np.asarray(_best_linear(setting).error_power(_HARDLY_ANY_NOISE).max(axis=1))
 
 
 @lru_cache(maxsize=256)

@@ -15,14 +15,30 @@ P. Viswanath, "Fundamentals of Wireless Communication", 2005, section 8.3.3, for
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from channels.channel import check_choice, check_range, register_channel
+from channels.channel import (
+    REMEMBERED_FADES,
+    SnrMeter,
+    check_choice,
+    check_range,
+    register_channel,
+)
 from channels.diversity import antenna_noise, in_pairs
 from channels.gains import FadingChannel
+from channels.kernels import kernel
+from channels.mutual_information import (
+    LOWEST_DB,
+    STEP_DB,
+    information_by_noise,
+    information_curve,
+    mean_information_from_table,
+    snr_db_from_table,
+)
 from channels.randomness import ChannelRandomness
 
 Detector = Literal["lmmse", "zf"]
@@ -61,6 +77,8 @@ class SpatialMultiplexing(FadingChannel):
 
     def fade(self, scattered: NDArray[np.complex128]) -> NDArray[np.complex128]:
         """See `FadingChannel.fade`; an exponential correlation among the first axis's antennas."""
+        if self.correlation == 0.0:
+            return scattered
         antenna = np.arange(self.receive_antennas)
         covariance = self.correlation ** np.abs(antenna[:, np.newaxis] - antenna)
         correlated = np.einsum("ij,jtk->itk", np.linalg.cholesky(covariance), scattered)
@@ -94,8 +112,8 @@ class SpatialMultiplexing(FadingChannel):
         self, symbols: int, no: float, randomness: ChannelRandomness, packet: int
     ) -> NDArray[np.float64]:
         """See `Channel.noise_powers`."""
-        g1, g2 = self._stream_gains(self.uses(symbols), 1, randomness, packet)
-        return _in_order(self._noise(g1, g2, no), symbols)
+        powers = self._powers(self.uses(symbols), 1, randomness, packet)
+        return _noise_in_order(powers, no, self._load(no), symbols)
 
     def effective_noise(
         self,
@@ -106,19 +124,41 @@ class SpatialMultiplexing(FadingChannel):
         packet: int,
     ) -> NDArray[np.float64]:
         """See `Channel.effective_noise`."""
-        every = self.sparse_uses(self.uses(symbols))
-        count = -(-self.uses(symbols) // every)
-        g1, g2 = self._stream_gains(count, every, randomness, packet)
-        # A pair of streams that holds for the packet has to come often enough to be spread evenly.
-        shown = 2 * count if self.variation != "block" else _PAIRED_SAMPLES
-        return _in_order(self._noise(g1, g2, no), min(symbols, shown))
+        powers = _remembered_powers(self, self.uses(symbols), randomness, packet)
+        return _noise_in_order(powers, no, self._load(no), self._samples(symbols, powers))
 
-    def _noise(
-        self, g1: NDArray[np.complex128], g2: NDArray[np.complex128], no: float
+    def snr_meter(self, modulation: str, symbols: int, blocks: int, no: float) -> SnrMeter:
+        """See `Channel.snr_meter`."""
+        uses, load = self.uses(symbols), self._load(no)
+        table = information_by_noise(modulation)
+        curve = information_curve(modulation).information
+        # Streams that hold for the packet tell each code block the same.
+        parts = blocks if self.variation != "block" else 1
+
+        def measure(randomness: ChannelRandomness, packet: int) -> NDArray[np.float64]:
+            powers = _remembered_powers(self, uses, randomness, packet)
+            out = np.empty(parts)
+            samples = self._samples(symbols, powers)
+            _effective_snrs_db(powers, no, load, samples, table, curve, out)
+            return out if parts == blocks else np.repeat(out, blocks)
+
+        return measure
+
+    def _samples(self, symbols: int, powers: NDArray[np.float64]) -> int:
+        """Noise powers that stand for all of a packet's."""
+        # A pair of streams that holds for the packet has to come often enough to be spread evenly.
+        shown = 2 * powers.shape[1] if self.variation != "block" else _PAIRED_SAMPLES
+        return min(symbols, shown)
+
+    def _powers(
+        self, uses: int, every: int, randomness: ChannelRandomness, packet: int
     ) -> NDArray[np.float64]:
-        # It depends on the gains alone, whatever is received.
-        received = np.zeros((self.receive_antennas, 1), np.complex128)
-        return part_streams(received, g1, g2, no, self._load(no))[1]
+        """a, b and |c|^2 of one in `every` of a packet's channel uses, float64[3, n]."""
+        g1, g2 = self._stream_gains(-(-uses // every), every, randomness, packet)
+        c = np.sum(g1.conj() * g2, axis=0)
+        return np.stack(
+            [np.sum(g.real**2 + g.imag**2, axis=0) for g in (g1, g2)] + [c.real**2 + c.imag**2]
+        )
 
     def _stream_gains(
         self, count: int, every: int, randomness: ChannelRandomness, packet: int
@@ -136,6 +176,49 @@ class SpatialMultiplexing(FadingChannel):
 
     def _load(self, no: float) -> float:
         return no if self.detector == "lmmse" else 0.0
+
+
+@lru_cache(maxsize=REMEMBERED_FADES)
+def _remembered_powers(
+    channel: SpatialMultiplexing, uses: int, randomness: ChannelRandomness, packet: int
+) -> NDArray[np.float64]:
+    """Of samples spread evenly; remembered, as all SNRs of a sweep meet the same fades."""
+    powers = channel._powers(uses, channel.sparse_uses(uses), randomness, packet)
+    powers.setflags(write=False)
+    return powers
+
+
+@kernel
+def _noise_in_order(
+    powers: NDArray[np.float64], no: float, load: float, samples: int
+) -> NDArray[np.float64]:
+    """Noise powers of both streams in turn, float64[samples]; see `part_streams`.
+
+    If those of `powers`[3, n] are too few, they come again.
+    """
+    uses = -(-samples // 2)
+    noise = np.empty(2 * uses)
+    for use in range(uses):
+        place = use if use < powers.shape[1] else use % powers.shape[1]
+        a, b, overlap = powers[0, place], powers[1, place], powers[2, place]
+        noise[2 * use] = no * (b + load) / (a * (b + load) - overlap)
+        noise[2 * use + 1] = no * (a + load) / ((a + load) * b - overlap)
+    return noise[:samples]
+
+
+@kernel
+def _effective_snrs_db(
+    powers: NDArray[np.float64],
+    no: float,
+    load: float,
+    samples: int,
+    table: NDArray[np.float64],
+    curve: NDArray[np.float64],
+    out: NDArray[np.float64],
+) -> None:
+    mean_information_from_table(_noise_in_order(powers, no, load, samples), table, out)
+    for block in range(len(out)):
+        out[block] = snr_db_from_table(out[block], curve, LOWEST_DB, STEP_DB)
 
 
 def _in_order(streams: NDArray[np.float64], symbols: int) -> NDArray[np.float64]:

@@ -2,6 +2,7 @@
 
     channel -> noise power of each symbol -> effective SNR -> block error rate -> one uniform draw
                Channel.effective_noise       mutual_information.py  block_errors.py
+               ------------ or Channel.snr_meter ------------
 
 It stands for `channels.link.send_packet` where only the fate of whole packets matters, and takes
 the same fades from the same randomness. What it approximates:
@@ -12,6 +13,7 @@ the same fades from the same randomness. What it approximates:
   - noise that is left after equalisation counts as Gaussian and independent;
   - where the receiver is mistaken (least-squares estimates, carrier offset, phase noise up to 2
     degrees a symbol) noise counts that leaves as much mutual information: see `channels.mismatch`;
+  - errors of channel estimates count by their mean over all packets, given the response;
   - bits are not interleaved beyond their symbol, so that fast fades meet some parts of a codeword
     only: up to .3 dB too good at 30 m/s, .5 dB with least-squares estimates at rate 1/5;
   - sizes between those of the tables are interpolated;
@@ -93,6 +95,9 @@ class _PacketPlan:
         self.symbols = sizes.channel_uses
         self.no = setting.no
         self._code_blocks = sizes.code_blocks
+        self._meter = setting.channel.snr_meter(
+            setting.modulation, self.symbols, self._code_blocks, self.no
+        )
         self._curves: dict[int, BlockErrorCurve] = {}
 
     def curve(self, transmissions: int) -> BlockErrorCurve:
@@ -111,11 +116,24 @@ class _PacketPlan:
             )
         return found
 
+    def noise(self, randomness: ChannelRandomness, number_sent: int) -> Noise | float:
+        """The noise powers of one transmission."""
+        setting = self._setting
+        return setting.channel.effective_noise(
+            setting.modulation, self.symbols, self.no, randomness, number_sent
+        )
+
+    def first_error_rate(self, randomness: ChannelRandomness, number: int) -> float:
+        """Error rate of a packet after its first transmission."""
+        if self._meter is None:
+            return self.error_rate([self.noise(randomness, number)])
+        return self._error_rate(self.curve(1), self._meter(randomness, number))
+
     def error_rate(self, received: list[Noise | float]) -> float:
         """Error rate of the packet after receptions with these noise powers."""
         curve = self.curve(len(received))
         if len(received) > 1 and self._harq == "incremental":
-            return self._error_rate(curve, self._mean_information(received))
+            return self._error_rate(curve, self._snrs_db(received))
         # Of repetitions SNRs add up; the table is that of as many receptions at their mean.
         noise = received[0]
         if len(received) > 1:
@@ -123,20 +141,21 @@ class _PacketPlan:
         if isinstance(noise, float):
             right = 1.0 - curve.error_rate(-10.0 * log10(noise))
             return 1.0 - right**self._code_blocks
-        return self._error_rate(curve, self._mean_information([noise]))
+        return self._error_rate(curve, self._snrs_db([noise]))
 
-    def _mean_information(self, received: list[Noise | float]) -> NDArray[np.float64]:
-        """Of all symbols of each code block, float64[code blocks]."""
+    def _snrs_db(self, received: list[Noise | float]) -> NDArray[np.float64]:
+        """Effective SNR of all symbols of each code block, float64[code blocks]."""
         modulation = self._setting.modulation
         total = np.zeros(self._code_blocks)
         for noise in received:
             total += mean_information(np.atleast_1d(noise), modulation, self._code_blocks)
-        return total / len(received)
+        means = (total / len(received)).tolist()
+        return np.array([snr_db_of_information(mean, modulation) for mean in means])
 
-    def _error_rate(self, curve: BlockErrorCurve, information: NDArray[np.float64]) -> float:
+    @staticmethod
+    def _error_rate(curve: BlockErrorCurve, snrs_db: NDArray[np.float64]) -> float:
         right = 1.0
-        for mean in information.tolist():
-            snr_db = snr_db_of_information(mean, self._setting.modulation)
+        for snr_db in snrs_db.tolist():
             right *= 1.0 - curve.error_rate(snr_db)
         return 1.0 - right
 
@@ -243,15 +262,12 @@ def _fate(
     uniform >= error rate, or to the last that is allowed.
     """
     plan = _plan(setting, payload_bytes, words)
-    received: list[Noise | float] = []
-    error_rate = 1.0
-    for transmission in range(setting.transmissions):
-        number_sent = number + transmission * MAX_PACKETS
-        received.append(
-            setting.channel.effective_noise(
-                setting.modulation, plan.symbols, plan.no, randomness, number_sent
-            )
-        )
+    error_rate = plan.first_error_rate(randomness, number)
+    if uniform >= error_rate or setting.transmissions == 1:
+        return error_rate, 1
+    received = [plan.noise(randomness, number)]
+    for transmission in range(1, setting.transmissions):
+        received.append(plan.noise(randomness, number + transmission * MAX_PACKETS))
         error_rate = min(error_rate, plan.error_rate(received))
         if uniform >= error_rate:
             break

@@ -10,9 +10,11 @@ from channels.bench_link import bench_link
 from channels.bench_polar import CODE_RATES, PAYLOADS, SPEED_SIZES, polar_gain, polar_speed
 from channels.bench_tables import bench_tables
 from channels.fading import Awgn, Rayleigh
+from channels.impairments import Impaired
 from channels.ldpc_decoder import DEFAULT_ITERATIONS
 from channels.link import LinkSetting
 from channels.ofdm import Ofdm
+from channels.spatial_multiplexing import SpatialMultiplexing
 from codec.bench_cabac import bench_cabac
 from codec.bench_codec import bench_codec
 from testbed.images import load_images
@@ -65,17 +67,23 @@ def print_demapper() -> None:
 
 
 def print_tables() -> None:
-    """Packets per second, bit by bit and by tables, over four channels."""
+    """Packets per second, bit by bit and by tables, over one channel of each kind."""
     print("packets of 1000 bytes, 16QAM rate 1/2, swept over 6 .. 14 dB, one core, per second")
     for name, channel in (
         ("AWGN", Awgn()),
         ("Rayleigh block", Rayleigh()),
         ("Rayleigh, per symbol", Rayleigh(variation="symbol")),
         ("OFDM over TDL-A", Ofdm()),
+        ("the same, least squares", Ofdm(estimation="ls")),
+        ("the same, LMMSE", Ofdm(estimation="lmmse")),
+        ("Rayleigh, Doppler", Rayleigh(variation="doppler")),
+        ("2x2 streams, block", SpatialMultiplexing()),
+        ("2x2 streams, per symbol", SpatialMultiplexing(variation="symbol")),
+        ("phase noise", Impaired(phase_noise_deg=0.5)),
     ):
         speed = bench_tables(LinkSetting(channel, 10.0, "16qam", 0.5))
         print(
-            f"  {name:21} bit by bit {speed.exact_per_s:6.0f}  by tables "
+            f"  {name:23} bit by bit {speed.exact_per_s:6.0f}  by tables "
             f"{speed.tables_per_s:8.0f}  {speed.ratio:6.0f} times as fast"
         )
 

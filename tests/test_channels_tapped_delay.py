@@ -155,6 +155,10 @@ def test_taps_are_the_sum_of_their_rays() -> None:
             waves = fade.amplitudes * np.exp(2j * np.pi * fade.doppler_hz * (start + offset))
             np.testing.assert_allclose(taps[:, i, j], waves.sum(axis=1), atol=1e-11)
     assert np.all(np.abs(fade.doppler_hz) <= DOPPLER_HZ)
+    evenly_s = 0.5 + 2e-4 * np.arange(9)
+    expected = fade.taps(evenly_s, np.zeros(1))[:, :, 0].T
+    np.testing.assert_allclose(fade.taps_evenly(0.5, 2e-4, 9), expected, atol=1e-11)
+    np.testing.assert_allclose(fade.taps_evenly(0.0, 0.0, 1)[0], taps[:, 0, 0], atol=1e-11)
 
 
 CARRIER_HZ = 3.5e9

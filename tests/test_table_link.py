@@ -260,6 +260,35 @@ def test_several_code_blocks_fail_independently() -> None:
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Unmetered(Rayleigh):
+    """Rayleigh fading that only says its noise powers."""
+
+    snr_meter = Channel.snr_meter
+
+
+@pytest.mark.parametrize(
+    ("transmissions", "harq", "snr_db"),
+    [(1, "chase", 3.0), (2, "chase", -1.5), (2, "incremental", -1.5)],
+)
+def test_the_quicker_way_changes_nothing(transmissions: int, harq: str, snr_db: float) -> None:
+    quick, plain = (
+        [
+            packet_error_rate(size, setting, randomness_of("quick"), number, 5)
+            for setting in (
+                LinkSetting(kind(variation="symbol"), snr_db + offset, "qpsk",
+                            transmissions=transmissions, harq=harq)  # type: ignore[arg-type]
+                for offset in (-0.6, 0.0, 0.6)
+            )
+            for size in (BYTES, 3 * BYTES, 1500)
+            for number in range(5)
+        ]
+        for kind in (Rayleigh, Unmetered)
+    )  # fmt: skip
+    assert quick == pytest.approx(plain, abs=2e-3)
+    assert min(quick) < 0.2 and max(quick) > 0.8
+
+
 def test_what_tables_cannot_stand_for_is_refused() -> None:
     randomness = randomness_of("refused")
     for setting, message in (
