@@ -6,7 +6,8 @@ bytes -> bits -> CRC + code -> scrambling -> QAM -> channel -> demapper -> code 
 
 A packet is one transport block. One that fails may be sent again (hybrid ARQ); what fails for good
 is dropped, or delivered with its errors. Packets that vanish above the physical layer are none of
-this: see packet_loss.py.
+this: see packet_loss.py. With an ideal code nothing is sent: its packets arrive or not by the noise
+that the channel would leave in their symbols, see ideal.py.
 """
 
 from dataclasses import dataclass, field
@@ -16,12 +17,20 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from channels.block import Block
-from channels.block_codes import CODINGS, BlockCode, Coding, block_code, largest_code
+from channels.block import Block, BlockSizes
+from channels.block_codes import (
+    CODINGS,
+    BlockCode,
+    Coding,
+    block_code,
+    code_sizes,
+    largest_code,
+)
 from channels.channel import Channel, check_choice, check_range
 from channels.errors import ChannelError
 from channels.fading import Awgn
 from channels.harq import HarqMode, send_with_harq
+from channels.ideal import GAUSSIAN, arrives, check_ideal
 from channels.ldpc_decoder import DEFAULT_ITERATIONS
 from channels.modulation import bits_per_symbol, demodulate, modulate
 from channels.observation import Observation, observe
@@ -50,12 +59,13 @@ class LinkSetting:
     Attributes:
         channel: what symbols meet.
         snr_db: mean Es/N0 per complex channel use at power 1, in dB.
-        modulation: a name in `channels.modulation.BITS_PER_SYMBOL`.
+        modulation: a name in `channels.modulation.BITS_PER_SYMBOL`; "gaussian" with ideal coding.
         code_rate: information bits, CRC included, per coded bit, at most; see
-            `TransportBlockCode`. Without coding it has no meaning.
+            `TransportBlockCode`. Without coding it has no meaning; with ideal coding it is in bits
+            per complex symbol, 1e-12 .. 100.
         coding: "ldpc"; "polar", for packets up to `channels.polar_block`'s limit; "ldpc_polar":
-            whichever is better for the packet's size; or "none": the CRC alone, which only tells
-            whether a packet is intact.
+            whichever is better for the packet's size; "none": the CRC alone, which only tells
+            whether a packet is intact; or "ideal": see `channels.ideal`.
         power_db: transmit power in dB over 1.
         transmissions: how often a packet is sent at most, the first included.
         harq: what is sent again, "incremental" or "chase"; always "chase" for polar codes, whose
@@ -81,10 +91,13 @@ class LinkSetting:
     max_iterations: int = DEFAULT_ITERATIONS
 
     def __post_init__(self) -> None:
-        bits_per_symbol(self.modulation)
-        check_range("snr_db", self.snr_db, -100.0, 200.0)
-        check_range("code_rate", self.code_rate, MIN_CODE_RATE, MAX_CODE_RATE)
         check_choice("coding", self.coding, CODINGS)
+        if self.coding == "ideal":
+            check_ideal(self.channel, self.modulation, self.code_rate, self.damage)
+        else:
+            bits_per_symbol(self.modulation)
+            check_range("code_rate", self.code_rate, MIN_CODE_RATE, MAX_CODE_RATE)
+        check_range("snr_db", self.snr_db, -100.0, 200.0)
         check_range("power_db", self.power_db, -100.0, 100.0)
         check_range("transmissions", self.transmissions, 1, MAX_TRANSMISSIONS)
         check_choice("harq", self.harq, get_args(HarqMode))
@@ -95,8 +108,8 @@ class LinkSetting:
 
     @property
     def bits_per_symbol(self) -> int:
-        """Coded bits per complex symbol."""
-        return bits_per_symbol(self.modulation)
+        """Coded bits per complex symbol; 1 of a Gaussian one, whose rate is that of a symbol."""
+        return 1 if self.modulation == GAUSSIAN else bits_per_symbol(self.modulation)
 
     @property
     def no(self) -> float:
@@ -110,8 +123,13 @@ class LinkSetting:
         return ebn0_db_from_esn0_db(self.snr_db, rate, self.bits_per_symbol)
 
     def code(self, payload_bits: int) -> BlockCode:
-        """The code that a packet of so many bits gets."""
+        """The code that a packet of so many bits gets. ChannelError for an ideal one."""
         return block_code(self.coding, payload_bits, self.code_rate, self.bits_per_symbol)
+
+    def sizes(self, payload_bits: int) -> BlockSizes:
+        """What a packet of so many bits costs; its block says the same, but takes longer."""
+        scheme = (payload_bits, self.code_rate, self.bits_per_symbol)
+        return code_sizes(self.coding, *scheme).sizes(*scheme)
 
     def block(self, payload_bits: int) -> Block:
         """The transport block that carries a packet of so many bits."""
@@ -157,7 +175,8 @@ class PacketOutcome:
         transmissions: how often it was sent, at least once.
         bit_error_estimate: the share of coded bits that the demapper expects to be wrong in the
             last transmission, from its LLRs: how far damaged data can be trusted.
-        observed: what its symbols met, all transmissions together; None where none were sent.
+        observed: what its symbols met, all transmissions together; None where none were sent: by
+            tables, and with an ideal code.
     """
 
     data: bytes | None
@@ -175,9 +194,7 @@ def packet_cost(payload_bytes: int, setting: LinkSetting) -> PacketCost:
     """
     if payload_bytes < 1:
         raise ChannelError(f"packet: expected at least 1 byte, found {payload_bytes}")
-    # Not the block itself: many costs are asked for that are never sent.
-    bits = 8 * payload_bytes
-    sizes = setting.code(bits).sizes(bits, setting.code_rate, setting.bits_per_symbol)
+    sizes = setting.sizes(8 * payload_bytes)
     return PacketCost(
         payload_bits=sizes.payload_bits,
         crc_bits=sizes.crc_bits,
@@ -219,6 +236,8 @@ def send_packet(
     check_range("packet number", number, 0, MAX_PACKETS - 1)
     if not packet:
         raise ChannelError(f"packet {number}: expected at least 1 byte, found none")
+    if setting.coding == "ideal":
+        return _send_ideally(packet, setting, randomness, number)
     payload = np.unpackbits(np.frombuffer(packet, np.uint8))
     block = setting.block(len(payload))
     estimate = 0.0
@@ -239,6 +258,21 @@ def send_packet(
     delivered = done.ok or setting.damage == "deliver"
     data = np.packbits(done.payload).tobytes() if delivered else None
     return PacketOutcome(data, done.ok, done.transmissions, estimate, observed)
+
+
+def _send_ideally(
+    packet: bytes, setting: LinkSetting, randomness: ChannelRandomness, number: int
+) -> PacketOutcome:
+    """`send_packet` with an ideal code: the same transmissions meet the same fades."""
+    symbols = setting.sizes(8 * len(packet)).channel_uses
+    received: list[NDArray[np.float64] | float] = []
+    for transmission in range(setting.transmissions):
+        number_sent = number + transmission * MAX_PACKETS
+        noise = setting.channel.noise_powers(symbols, setting.no, randomness, number_sent)
+        received.append(noise)
+        if arrives(8 * len(packet), received, symbols, setting.harq):
+            return PacketOutcome(packet, True, len(received))
+    return PacketOutcome(None, False, len(received))
 
 
 def _over_the_air(

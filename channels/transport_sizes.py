@@ -135,7 +135,7 @@ def transport_sizes(
         blocks = -(-checked_bits // (limit - SEGMENT_CRC_BITS))
         k = -(-checked_bits // blocks) + SEGMENT_CRC_BITS
         crc_bits += blocks * SEGMENT_CRC_BITS
-    n = _fewest_coded_bits(k, code_rate, bits_per_symbol)
+    n = fewest_coded_bits(k, code_rate, bits_per_symbol)
     return TransportSizes(
         payload_bits=payload_bits,
         crc_bits=crc_bits,
@@ -209,7 +209,8 @@ def _largest_block(code_rate: float) -> int:
 # inverse of the other; the first guess may be one off.
 
 
-def _fewest_coded_bits(k: int, code_rate: float, bits_per_symbol: int) -> int:
+def fewest_coded_bits(k: int, code_rate: float, bits_per_symbol: int) -> int:
+    """The smallest n, a positive multiple of `bits_per_symbol`, with k / n <= code_rate."""
     symbols = max(1, math.ceil(k / (code_rate * bits_per_symbol)) - 1)
     while k / (symbols * bits_per_symbol) > code_rate:
         symbols += 1

@@ -20,7 +20,8 @@ class BudgetLine:
     `layers`: which layers are sent over `link`: "all", or such as "0" or "2+". `capacity_bytes`:
     the most that a codec may send if all goes into one layer of these; packet loss and
     retransmissions take no part. `k`, `n`: information and coded bits of the largest packet that
-    is sent, CRC and header included in k. `overhead`: channel uses per symbol of that packet.
+    is sent, CRC and header included in k; of an ideal code, which codes no bits, n is in symbols.
+    `overhead`: channel uses per symbol of that packet.
     """
 
     point: LinkPoint
@@ -78,6 +79,7 @@ def _line(
     overhead = 1.0
     if capacity:
         cost = packet_cost(min(capacity, max_bytes) + HEADER_BYTES, link.setting)
-        k, n = cost.payload_bits + cost.crc_bits, cost.coded_bits
+        k = cost.payload_bits + cost.crc_bits
+        n = cost.symbols if link.setting.coding == "ideal" else cost.coded_bits
         overhead = cost.channel_uses / cost.symbols
     return BudgetLine(point, layers, link, *size, uses, capacity, k, n, overhead)

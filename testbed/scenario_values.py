@@ -31,16 +31,20 @@ from testbed.yaml_source import found_text, number_hint
 
 MODULATION_BITS = {"bpsk": 1, "qpsk": 2, "16qam": 4, "64qam": 6, "256qam": 8, "1024qam": 10}
 """Bits per complex channel use of each modulation."""
+GAUSSIAN = "gaussian"
+"""The modulation of an ideal code, whose rate is in bits per complex symbol."""
+CAPACITY = "capacity"
+"""The rate of an ideal code that carries what white noise of any SNR lets through."""
 FADING_BLOCKS = ("packet", "image")
 CODES = ("ldpc", "polar", "ldpc_polar")
-CODINGS = (*CODES, "none")
+CODINGS = (*CODES, "none", "ideal")
 HARQ_MODES = ("incremental", "chase")
 FIDELITIES = ("exact", "tables")
 DAMAGES = ("drop", "deliver")
 MAX_TRANSMISSIONS = 32
 MCS_TABLES = (1, 2, 3)
 MAX_MCS = 28
-IMAGE_SETS = ("samples32", "samples_large", "cifar10_test", "cifar10_train")
+IMAGE_SETS = ("samples32", "samples_large", "cifar10_test", "cifar10_train", "kodak")
 """Sources that are known by name; any other source is a path, a folder or a glob."""
 
 MAX_DENOMINATOR = 1_000_000
@@ -236,7 +240,7 @@ FadingBlock: TypeAlias = Annotated[
     Field(json_schema_extra={"enum": list(FADING_BLOCKS)}),
 ]
 Coding: TypeAlias = Annotated[
-    Literal["ldpc", "polar", "ldpc_polar", "none"], BeforeValidator(choice(CODINGS))
+    Literal["ldpc", "polar", "ldpc_polar", "none", "ideal"], BeforeValidator(choice(CODINGS))
 ]
 HarqMode: TypeAlias = Annotated[
     Literal["incremental", "chase"], BeforeValidator(choice(HARQ_MODES))
@@ -275,6 +279,22 @@ CodeRate: TypeAlias = Annotated[
     ),
     PlainSerializer(_ratio_text),
     WithJsonSchema(_RATIO_SCHEMA),
+]
+_bits_per_symbol = ratio(
+    "a number or a fraction of bits per complex symbol, over 0 and at most 100, or capacity",
+    lambda x: 0 < x <= 100,
+)
+
+
+def _spectral_efficiency(value: object) -> Fraction | str:
+    return CAPACITY if value == CAPACITY else _bits_per_symbol(value)
+
+
+SpectralEfficiency: TypeAlias = Annotated[
+    Fraction | Literal["capacity"],
+    PlainValidator(_spectral_efficiency),
+    PlainSerializer(lambda value: value if value == CAPACITY else _ratio_text(value)),
+    WithJsonSchema({"anyOf": [*_RATIO_SCHEMA["anyOf"], {"const": CAPACITY}]}),
 ]
 ErasureRate: TypeAlias = Annotated[
     Fraction,

@@ -17,7 +17,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Literal
 
 from channels.link import (
@@ -56,7 +56,7 @@ class Transmission:
     packets_damaged  delivered with errors
     packets_lost     of which nothing arrived, for whatever reason
     transmissions    all of all packets
-    observed         what their symbols met; None where packets fail by tables
+    observed         what their symbols met; None where none are sent: by tables, with ideal codes
     """
 
     ledger: Ledger
@@ -76,7 +76,8 @@ def layer_links(point: LinkPoint) -> tuple[LayerLink, ...]:
 
     Of an analog codec's point one link, which tells channel, SNR and packet loss.
     """
-    setting = LinkSetting(
+    link = partial(
+        LinkSetting,
         channel=make_part("channel", point.channel, fading_block=point.fading_block),
         snr_db=point.snr_db,
         coding=point.coding,
@@ -85,14 +86,13 @@ def layer_links(point: LinkPoint) -> tuple[LayerLink, ...]:
         loss=make_part("packet loss", point.packet_loss),
     )
     if not point.layers:
-        return (LayerLink(setting),)
+        return (LayerLink(link()),)
     return tuple(
         LayerLink(
-            replace(
-                setting,
+            link(
                 modulation=layer.modulation,
                 # Without coding there is no rate, and 1 is what a point says.
-                code_rate=setting.code_rate if point.coding == "none" else layer.code_rate,
+                code_rate=LinkSetting.code_rate if point.coding == "none" else layer.code_rate,
                 transmissions=layer.transmissions,
                 power_db=layer.power_db,
             ),
@@ -119,13 +119,16 @@ def transmit(
 ) -> Transmission:
     """Sends what fits of `encoded` (None: nothing did) within `budget_uses` channel uses.
 
-    fidelity: every bit over the link, or the fate of packets from block error tables.
+    fidelity: every bit over the link, or the fate of packets from block error tables; the same for
+    an ideal code.
 
     `links` by layer, the last one for all that follow; packet loss is that of the first.
     """
     planned = packetise(encoded, max_bytes, budget_uses, links, may_cut=may_cut) if encoded else []
     links = at_unit_power(planned, links)
-    send = send_packet_by_table if fidelity == "tables" else send_packet
+    # An ideal code sends no bits, and has no tables.
+    by_tables = fidelity == "tables" and links[0].setting.coding != "ideal"
+    send = send_packet_by_table if by_tables else send_packet
     sent, outcomes = _send(send, planned, links, randomness, budget_uses, may_cut)
     ledger = Ledger()
     for packet, outcome in zip(sent, outcomes, strict=True):
