@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import csv
 import math
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -24,7 +23,7 @@ import pandas as pd
 
 from codec.base import Image
 from codec.conventional import ConventionalCodec, FileFormat
-from testbed.images import DATA_VARIABLE, ImageSourceError, load_images
+from testbed.images import KODAK, load_images
 from testbed.metrics import psnr_db
 from testbed.rate_curve import read_curve
 from testbed.rate_distortion import Accounting, RatePoint
@@ -38,7 +37,6 @@ is worth .2 to .6 dB. CIFAR-10: the encoders' versions, and the settings between
 CLOSE_DB = 0.1
 
 KODAK_ESN0_DB = 10.0
-KODAK_PICTURES = 24
 CIFAR10_PICTURES = 200
 
 
@@ -102,29 +100,8 @@ def read_anchors() -> list[Anchor]:
 
 
 def kodak_pictures() -> list[Image]:
-    """The 24 pictures in the folder kodak inside the one that TESTBED_DATA names.
-
-    Raises ImageSourceError if they are missing, or others.
-    """
-    data_folder = os.environ.get(DATA_VARIABLE)
-    if not data_folder:
-        raise ImageSourceError(
-            f"kodak: the environment variable {DATA_VARIABLE} is not set; set it to the folder "
-            "that holds a folder kodak with Kodak's PNG files (http://r0k.us/graphics/kodak/)"
-        )
-    folder = Path(data_folder).expanduser() / "kodak"
-    if not folder.is_dir():
-        raise ImageSourceError(
-            f"kodak: expected the folder {folder} (from {DATA_VARIABLE}), found none; put Kodak's "
-            "PNG files there (http://r0k.us/graphics/kodak/)"
-        )
-    pictures = [picture.pixels for picture in load_images("*.png", folder)]
-    if len(pictures) != KODAK_PICTURES or {p.size for p in pictures} != {3 * 512 * 768}:
-        raise ImageSourceError(
-            f"kodak: expected the {KODAK_PICTURES} pictures of 768 x 512 or 512 x 768 in {folder}, "
-            f"found {len(pictures)} PNG files, or others"
-        )
-    return pictures
+    """The pixels of Kodak's pictures. Raises ImageSourceError if they are missing, or others."""
+    return [image.pixels for image in load_images(KODAK, Path())]
 
 
 def capacity_bits(cbr: str, picture: Image, esn0_db: float) -> int:

@@ -1,8 +1,10 @@
-"""What `testbed verify-anchors` does: stated figures of conventional codecs beside ours."""
+"""What `testbed verify-anchors` does: stated figures of conventional codecs beside ours, and the
+header policy `mosaic` beside true mosaics."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import fields
 from functools import partial
 from pathlib import Path
 
@@ -25,6 +27,14 @@ from testbed.anchors import (
 )
 from testbed.errors import OutputError
 from testbed.images import ImageSourceError, load_images
+from testbed.mosaic_check import (
+    PICTURES,
+    TOLERANCE_PERCENT,
+    USUAL_TOLERANCE_PERCENT,
+    MosaicCheck,
+    check_mosaics,
+    mosaic_codecs,
+)
 from testbed.rate_distortion import RatePoint, steps_of, still_points
 
 QUICK_CODEC = "jpeg"
@@ -36,9 +46,9 @@ TITLES: dict[DataSet, str] = {
 
 
 def verify_anchors(out: Path | None, *, quick: bool) -> bool:
-    """Measures and prints; anchors.csv into `out`, if given.
+    """Measures and prints; anchors.csv and mosaics.csv into `out`, if given.
 
-    quick: JPEG's anchors alone. Fewer pictures would compare with no stated mean.
+    quick: JPEG alone. Fewer pictures would compare with no stated mean.
     Returns whether all these were measured and are within tolerance. Raises ImageSourceError if
     there is neither data set, OutputError if `out` cannot be written.
     """
@@ -55,14 +65,19 @@ def verify_anchors(out: Path | None, *, quick: bool) -> bool:
                 found, left_out = [], [str(error)]
             checks += found
             missing += left_out
+        mosaics = _mosaics(progress, quick=quick)
     if not checks:
         raise ImageSourceError("\n".join(missing))
     _print(checks)
+    if mosaics:
+        _print_mosaics(mosaics)
     for line in missing:
         print(line)
     if out is not None:
-        _write(checks, out)
-    return len(checks) == len(anchors) and all(check.within for check in checks)
+        _write(as_table(checks), out / "anchors.csv")
+        _write(mosaic_table(mosaics), out / "mosaics.csv")
+    done = len(checks) == len(anchors) and all(check.within for check in checks)
+    return done and all(mosaic.within for mosaic in mosaics)
 
 
 def as_table(checks: Sequence[Check]) -> pd.DataFrame:
@@ -107,13 +122,57 @@ def _cifar10(anchors: Sequence[Anchor], progress: Progress) -> tuple[list[Check]
     return check_curves(anchors, points), left_out
 
 
-def _write(checks: Sequence[Check], out: Path) -> None:
+def mosaic_table(checks: Sequence[MosaicCheck]) -> pd.DataFrame:
+    """One row per check; bytes to one decimal, dB to two."""
+    columns = [*(field.name for field in fields(MosaicCheck)), "difference_percent"]
+    rows = [[getattr(check, column) for column in columns] for check in checks]
+    decimals = {"true_bytes": 1, "bytes": 1, "equal_bytes": 1, "true_psnr_db": 2, "psnr_db": 2}
+    return pd.DataFrame(rows, columns=columns).round(decimals)
+
+
+def _mosaics(progress: Progress, *, quick: bool) -> list[MosaicCheck]:
+    """Nothing without CIFAR-10, of which its anchors have told."""
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        as_table(checks).to_csv(out / "anchors.csv", index=False, lineterminator="\n")
+        images = load_images("cifar10_test", Path(), PICTURES)
+    except ImageSourceError:
+        return []
+    checks: list[MosaicCheck] = []
+    for name, (made, settings) in mosaic_codecs(quick).items():
+        bar = progress.add_task(f"mosaics, {name}", total=len(settings))
+        pictures = [image.pixels for image in images]
+        checks += check_mosaics(name, made, settings, pictures, partial(progress.advance, bar))
+    return checks
+
+
+def _write(table: pd.DataFrame, file: Path) -> None:
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        table.to_csv(file, index=False, lineterminator="\n")
     except OSError as error:
-        raise OutputError(f"{out}: cannot write ({error.strerror})") from error
-    print(out / "anchors.csv")
+        raise OutputError(f"{file.parent}: cannot write ({error.strerror})") from error
+    print(file)
+
+
+def _print_mosaics(checks: Sequence[MosaicCheck]) -> None:
+    title = "CIFAR-10, test images 0-63: headers: mosaic beside a true mosaic, means for a picture"
+    table = Table(title=title)
+    table.add_column("codec")
+    for heading in (
+        "setting", "true bytes", "true dB", "bytes", "dB", "bytes at equal quality"
+    ):  # fmt: skip
+        table.add_column(heading, justify="right")
+    for check in checks:
+        table.add_row(
+            check.codec, check.setting, f"{check.true_bytes:.1f}", f"{check.true_psnr_db:.2f}",
+            f"{check.bytes:.1f}", f"{check.psnr_db:.2f}", f"{check.difference_percent:+.1f} %",
+        )  # fmt: skip
+    Console().print(table)
+    inside = sum(check.within for check in checks)
+    limits = ", ".join(f"{name} {limit:g} %" for name, limit in TOLERANCE_PERCENT.items())
+    print(
+        f"{inside} of {len(checks)} settings are within tolerance of true mosaics "
+        f"({USUAL_TOLERANCE_PERCENT:g} %; {limits})"
+    )
 
 
 def _print(checks: Sequence[Check]) -> None:

@@ -1,7 +1,7 @@
-"""The pictures of a scenario: packaged samples, CIFAR-10's official files, or the user's own.
+"""The pictures of a scenario: packaged samples, CIFAR-10, Kodak, or the user's own.
 
-source           packaged set | CIFAR-10 set | file | folder | glob
-  -> load_images -> [SourceImage(name, pixels, sha256), ...]   always in the same order
+source           packaged set | CIFAR-10 set | Kodak | file | folder | glob
+  -> load_images -> [SourceImage(name, pixels, sha256, label), ...]   always in the same order
 """
 
 from __future__ import annotations
@@ -46,6 +46,10 @@ _CIFAR10_MD5 = {
     "cifar10_test": {"test_batch.bin": "803d5f7f4d78ea53de84dbe85f74fb6d"},
 }
 
+KODAK = "kodak"
+KODAK_PICTURES = 24
+_KODAK_URL = "http://r0k.us/graphics/kodak/"
+
 
 class ImageSourceError(ImageError, ValueError):
     """A source of pictures cannot be used: one line with what was expected, found, how to mend."""
@@ -56,11 +60,13 @@ class SourceImage:
     """A picture to send. `pixels`: uint8 (height, width, 3), RGB, read-only.
 
     `sha256` is that of the picture's size and pixels, whatever file or format it came in.
+    `label` is the class that the data set says it shows: of CIFAR-10 0 .. 9, else None.
     """
 
     name: str
     pixels: NDArray[np.uint8]
     sha256: str
+    label: int | None = None
 
 
 def load_images(
@@ -69,9 +75,9 @@ def load_images(
     """The pictures of `source`, without the first `skip`, at most `limit` of them.
 
     source: "samples32" or "samples_large" (packaged), "cifar10_test" or "cifar10_train" (in the
-    folder cifar-10-batches-bin inside the one that TESTBED_DATA names, checked by md5), or the path
-    of an image file, of a folder (its files with IMAGE_SUFFIXES, subfolders left out) or a glob,
-    relative to `base_folder` and sorted by path.
+    folder cifar-10-batches-bin inside the one that TESTBED_DATA names, checked by md5), "kodak" (24
+    PNG files in the folder kodak there), or the path of an image file, of a folder (its files with
+    IMAGE_SUFFIXES, subfolders left out) or a glob, relative to `base_folder` and sorted by path.
 
     Grey pictures get three equal channels, transparent ones are laid over white, a camera's
     orientation is applied, and of an animation the first frame counts.
@@ -84,6 +90,8 @@ def load_images(
         )
     if source in _CIFAR10_MD5:
         images = _cifar10_images(source, skip)
+    elif source == KODAK:
+        images = islice(_kodak_images(), skip, None)
     else:
         images = islice(_file_images(source, base_folder), skip, None)
     chosen = list(islice(images, limit))
@@ -101,7 +109,9 @@ def load_same_size(source: str, limit: int | None = None) -> list[SourceImage]:
     return images
 
 
-def make_source_image(name: str, pixels: NDArray[np.uint8]) -> SourceImage:
+def make_source_image(
+    name: str, pixels: NDArray[np.uint8], label: int | None = None
+) -> SourceImage:
     """A SourceImage of uint8 (height, width, 3) pixels, of which it keeps a read-only copy."""
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or 0 in pixels.shape:
         raise ImageSourceError(
@@ -110,7 +120,7 @@ def make_source_image(name: str, pixels: NDArray[np.uint8]) -> SourceImage:
     own = np.array(pixels, order="C")
     own.setflags(write=False)
     digest = hashlib.sha256(f"{own.shape[0]}x{own.shape[1]}x3:".encode() + own.tobytes())
-    return SourceImage(name, own, digest.hexdigest())
+    return SourceImage(name, own, digest.hexdigest(), label)
 
 
 # ------------------------------------------------------------------------------------- files
@@ -154,7 +164,7 @@ def _find_files(source: str, base_folder: Path) -> list[tuple[str, Path]]:
             raise ImageSourceError(f"{source}: expected files that match {path}, found none")
         shared = Path(os.path.commonpath([match.parent for match in matches]))
         return [(match.relative_to(shared).as_posix(), match) for match in matches]
-    known = ", ".join([*_PACKAGED_SETS, *_CIFAR10_MD5])
+    known = ", ".join([*_PACKAGED_SETS, *_CIFAR10_MD5, KODAK])
     raise ImageSourceError(
         f"{source}: expected {known}, or a file, folder or glob; {path} does not exist"
     )
@@ -222,39 +232,55 @@ def _to_rgb(picture: PillowImage.Image) -> PillowImage.Image:
     return picture.convert("RGB")
 
 
-# ------------------------------------------------------------------------------------- CIFAR-10
+# --------------------------------------------------------------------------- sets in TESTBED_DATA
 
 
-def _cifar10_images(source: str, skip: int) -> Iterator[SourceImage]:
-    folder = _cifar10_folder(source)
-    for file_number, (file_name, md5) in enumerate(_CIFAR10_MD5[source].items()):
-        first = file_number * _CIFAR10_IMAGES_PER_FILE
-        if skip >= first + _CIFAR10_IMAGES_PER_FILE:
-            continue
-        planes = _cifar10_planes(source, folder / file_name, md5)
-        for index in range(max(skip - first, 0), _CIFAR10_IMAGES_PER_FILE):
-            pixels = planes[index].transpose(1, 2, 0)
-            yield make_source_image(f"{source}/{first + index:05d}", pixels)
-
-
-def _cifar10_folder(source: str) -> Path:
+def _data_folder(source: str, name: str, how: str) -> Path:
+    """The folder `name` inside the one that TESTBED_DATA names; `how` it gets there."""
     data_folder = os.environ.get(DATA_VARIABLE)
     if not data_folder:
         raise ImageSourceError(
             f"{source}: the environment variable {DATA_VARIABLE} is not set; set it to the folder "
-            f"in which {_CIFAR10_URL} was unpacked"
+            f"that holds the folder {name}: {how}"
         )
-    folder = Path(data_folder).expanduser() / _CIFAR10_FOLDER
+    folder = Path(data_folder).expanduser() / name
     if not folder.is_dir():
         raise ImageSourceError(
-            f"{source}: expected the folder {folder} (from {DATA_VARIABLE}), found none; "
-            f"unpack {_CIFAR10_URL} there"
+            f"{source}: expected the folder {folder} (from {DATA_VARIABLE}), found none; {how}"
         )
     return folder
 
 
-def _cifar10_planes(source: str, path: Path, md5: str) -> NDArray[np.uint8]:
-    """uint8 (10000, 3, 32, 32): a record is a label's byte and the three colour planes."""
+def _kodak_images() -> Iterator[SourceImage]:
+    folder = _data_folder(KODAK, KODAK, f"put Kodak's PNG files there, from {_KODAK_URL}")
+    pictures = [
+        make_source_image(f"{KODAK}/{path.stem}", read_picture(path))
+        for path in sorted(folder.glob("*.png"))
+    ]
+    sizes = {picture.pixels.size for picture in pictures}
+    if len(pictures) != KODAK_PICTURES or sizes != {3 * 512 * 768}:
+        raise ImageSourceError(
+            f"{KODAK}: expected the {KODAK_PICTURES} pictures of 768 x 512 or 512 x 768 in "
+            f"{folder}, found {len(pictures)} PNG files, or others"
+        )
+    yield from pictures
+
+
+def _cifar10_images(source: str, skip: int) -> Iterator[SourceImage]:
+    folder = _data_folder(source, _CIFAR10_FOLDER, f"unpack {_CIFAR10_URL} there")
+    for file_number, (file_name, md5) in enumerate(_CIFAR10_MD5[source].items()):
+        first = file_number * _CIFAR10_IMAGES_PER_FILE
+        if skip >= first + _CIFAR10_IMAGES_PER_FILE:
+            continue
+        records = _cifar10_records(source, folder / file_name, md5)
+        for index in range(max(skip - first, 0), _CIFAR10_IMAGES_PER_FILE):
+            label, planes = int(records[index, 0]), records[index, 1:]
+            pixels = planes.reshape(3, 32, 32).transpose(1, 2, 0)
+            yield make_source_image(f"{source}/{first + index:05d}", pixels, label)
+
+
+def _cifar10_records(source: str, path: Path, md5: str) -> NDArray[np.uint8]:
+    """uint8 (10000, 3073): a record is a label's byte and three colour planes of 32 x 32."""
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -265,5 +291,4 @@ def _cifar10_planes(source: str, path: Path, md5: str) -> NDArray[np.uint8]:
             f"{source}: {path} is not the official file: expected md5 {md5}, found {found_md5}; "
             f"unpack {_CIFAR10_URL} again"
         )
-    records = np.frombuffer(data, dtype=np.uint8).reshape(-1, _CIFAR10_RECORD_BYTES)
-    return records[:, 1:].reshape(-1, 3, 32, 32)
+    return np.frombuffer(data, dtype=np.uint8).reshape(-1, _CIFAR10_RECORD_BYTES)

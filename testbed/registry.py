@@ -71,7 +71,7 @@ def codec_fingerprint(section: CodecSection) -> str:
         assert isinstance(codec, SemanticCodec)
         return f"bitstream {BITSTREAM_VERSION}, weights {codec.profile.sha256}"
     if isinstance(section, ConventionalSection):
-        return section.make().file_format.versions
+        return section.make().versions
     if section.analog:
         return make_analog_codec(section).versions
     raise TypeError(f"no codec is known for {type(section).__name__}")

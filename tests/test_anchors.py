@@ -184,7 +184,7 @@ def test_what_is_missing_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     with pytest.raises(ImageSourceError, match=r"expected the folder .*kodak"):
         kodak_pictures()
     (tmp_path / "kodak").mkdir()
-    with pytest.raises(ImageSourceError, match="found none"):
+    with pytest.raises(ImageSourceError, match="found 0 PNG files"):
         kodak_pictures()
     (tmp_path / "kodak" / "1.png").write_bytes(pillow_file(np.zeros((8, 8, 3), np.uint8), "PNG"))
     with pytest.raises(ImageSourceError, match=r"expected the 24 pictures .* found 1"):
@@ -205,6 +205,7 @@ def test_strict_wants_everything_measured_and_within(
     table = pd.read_csv(tmp_path / "out" / "anchors.csv")
     assert table["rate"].tolist() == ["1/24", "1/16", "1/12", "1/8"]
     assert np.allclose(table["measured_db"] - table["stated_db"], table["difference_db"])
+    assert pd.read_csv(tmp_path / "out" / "mosaics.csv").empty
     assert CliRunner().invoke(app, [*command, "--strict"]).exit_code == 1
 
 

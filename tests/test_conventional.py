@@ -319,6 +319,7 @@ def photograph() -> np.ndarray:
         (file_format, headers)
         for file_format in (Jpeg(progressive=True), Jpeg2000(quality_layers=6, packet_lengths=True))
         for headers in file_format.headers
+        if headers != "mosaic"
     ],
     ids=str,
 )
@@ -443,6 +444,8 @@ def test_no_bytes_crash_a_decoder(name: str, on_loss: OnLoss, settings: dict[str
     file_format = made(name, **settings)
     random = np.random.default_rng(3)
     for headers in file_format.headers:
+        if headers == "mosaic" and on_loss == "truncate":
+            continue
         codec = ConventionalCodec(file_format, headers, on_loss)
         [encoded] = codec.encode_batch([picture(40, 40)])
         assert encoded is not None
@@ -505,10 +508,14 @@ def test_the_list_shows_codecs_with_their_parameters(capsys: pytest.CaptureFixtu
 @pytest.mark.parametrize(
     ("codec", "message"),
     [
+        (
+            "{type: jpeg, headers: mosaic, progressive: true, on_loss: truncate}",
+            "expected on_loss among drop, conceal for headers: mosaic",
+        ),
         ("{type: webp, on_loss: truncate}", "expected on_loss among drop, conceal for webp"),
         ("{type: jpeg, on_loss: truncate}", "set progressive: true to have it"),
-        ("{type: png, headers: payload}", "expected headers among file for png"),
-        ("{type: jpeg, progressive: true}", "file, payload for jpeg (progressive: true)"),
+        ("{type: png, headers: payload}", "expected headers among file, mosaic for png"),
+        ("{type: jpeg, progressive: true}", "file, payload, mosaic for jpeg (progressive: true)"),
         ("{type: avif, speed: 11}", "codecs[0].speed: expected a whole number from 0 to 10"),
         ("{type: jpeg2000, resolution: 3}", "did you mean 'resolutions'?"),
         ("{type: jpeg2000, container: jp2}", "for jpeg2000 (container: jp2), found abbreviated"),

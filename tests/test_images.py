@@ -243,7 +243,9 @@ def test_cifar10_pictures(cifar10: np.ndarray, tmp_path: Path) -> None:
     planes = cifar10[5, 2, 1:].reshape(3, 32, 32)
     for channel in range(3):
         assert np.array_equal(test[2].pixels[:, :, channel], planes[channel])
+    assert [image.label for image in test] == cifar10[5, :, 0].tolist()
     train = load_images("cifar10_train", tmp_path, limit=6, skip=3)
+    assert [image.label for image in train] == cifar10[:, :, 0].ravel()[3:9].tolist()
     assert [image.name[-5:] for image in train] == [f"{n:05d}" for n in range(3, 9)]
     assert len(load_images("cifar10_train", tmp_path)) == 20
     assert train[1].pixels[0, 0].tolist() == cifar10[1, 0, [1, 1025, 2049]].tolist()

@@ -4,6 +4,7 @@
         --header policy--> file, or its first bytes --damage policy--> FileFormat.decode --> image
 
     file_format.py   what a file format does, and the two policies
+    header_policy.py, mosaic.py    which bytes of a file are charged
     codec.py         ConventionalCodec: any format as an ImageCodec, at the best quality that fits
     rate_search.py   which quality that is
     jpeg.py, jpeg2000.py, heif.py, avif.py, webp.py, jpegxl.py, png.py    the formats

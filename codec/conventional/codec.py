@@ -6,27 +6,19 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Sequence
 
-from codec.base import (
-    CodecError,
-    DecodedImage,
-    EncodedImage,
-    Image,
-    Layer,
-    ReceivedLayer,
-    check_image,
-)
-from codec.conventional.file_format import (
-    FileFormat,
-    Headers,
-    OnLoss,
-    Parts,
-    UnsupportedPolicy,
-)
+from codec.base import DecodedImage, EncodedImage, Image, Layer, ReceivedLayer, check_image
+from codec.conventional.file_format import FileFormat, Headers, OnLoss, UnsupportedPolicy
+from codec.conventional.header_policy import Abbreviated, HeaderPolicy, PayloadOnly, WholeFile
+from codec.conventional.mosaic import Mosaic
 from codec.conventional.rate_search import best_fitting
-from codec.picture_header import MAX_PIXELS
 
+_POLICIES: dict[Headers, type[HeaderPolicy]] = {
+    "file": WholeFile,
+    "abbreviated": Abbreviated,
+    "payload": PayloadOnly,
+    "mosaic": Mosaic,
+}
 _REMEMBERED_IMAGES = 4096
-_LENGTH_BYTES = 4
 
 
 class ConventionalCodec:
@@ -44,6 +36,12 @@ class ConventionalCodec:
                 f"expected headers among {', '.join(file_format.headers)} for {file_format}, "
                 f"found {headers}",
             )
+        if on_loss == "truncate" and headers == "mosaic":
+            raise UnsupportedPolicy(
+                "on_loss",
+                "expected on_loss among drop, conceal for headers: mosaic, found truncate: what is "
+                "cut off a mosaic is not the end of one picture",
+            )
         if on_loss == "truncate" and not file_format.truncates:
             where = file_format.truncates_with
             raise UnsupportedPolicy(
@@ -55,7 +53,17 @@ class ConventionalCodec:
         self.file_format = file_format
         self.headers: Headers = headers
         self.on_loss: OnLoss = on_loss
+        self._policy = _POLICIES[headers](file_format)
         self._sizes_of: OrderedDict[bytes, dict[int, int]] = OrderedDict()
+
+    @property
+    def versions(self) -> str:
+        """What beside format and policies determines its streams."""
+        return self._policy.versions
+
+    def check_size(self, height: int, width: int) -> None:
+        """Raises CodecError for pictures too large for the format or for its header policy."""
+        self._policy.check_size(height, width)
 
     def encode_batch(
         self, images: Sequence[Image], budget_bytes: int | None = None
@@ -63,15 +71,11 @@ class ConventionalCodec:
         """Codes each image: see `ImageCodec.encode_batch`.
 
         At the format's default quality without a budget, else at the best whose stream fits (see
-        `rate_search.best_fitting`). Raises CodecError for pictures too large for the format, too.
+        `rate_search.best_fitting`). Raises CodecError for what `check_size` refuses, too.
         """
         for image in images:
             check_image(image)
-            height, width, _ = image.shape
-            if max(height, width) > self.file_format.max_side or height * width > MAX_PIXELS:
-                raise CodecError(
-                    f"a picture of {height} x {width} pixels is too large for {self.name}"
-                )
+            self.check_size(*image.shape[:2])
         return [self._encode(image, budget_bytes) for image in images]
 
     def decode_batch(self, received: Sequence[Sequence[ReceivedLayer]]) -> list[DecodedImage]:
@@ -83,7 +87,7 @@ class ConventionalCodec:
     def _encode(self, image: Image, budget_bytes: int | None) -> EncodedImage | None:
         if budget_bytes is None:
             return EncodedImage((self._layer(image, self.file_format.default_setting),))
-        settings = self.file_format.settings(*image.shape[:2])
+        settings = self._policy.settings(*image.shape[:2])
         sizes = self._sizes(image)
         layers: dict[int, Layer] = {}
 
@@ -93,8 +97,7 @@ class ConventionalCodec:
                 sizes[step] = len(layers[step].data)
             return sizes[step]
 
-        uneven_steps = self.file_format.uneven_steps
-        step = best_fitting(size_bytes, len(settings), budget_bytes, uneven_steps)
+        step = best_fitting(size_bytes, len(settings), budget_bytes, self._policy.uneven_steps)
         if step is None:
             return None
         return EncodedImage((layers.get(step) or self._layer(image, settings[step]),))
@@ -108,13 +111,8 @@ class ConventionalCodec:
         return sizes
 
     def _layer(self, image: Image, setting: float) -> Layer:
-        if self.headers == "abbreviated":
-            return Layer(self.name, self.file_format.abbreviate(image, setting))
-        file = self.file_format.encode(image, setting)
-        if self.headers == "file":
-            return Layer(self.name, file)
-        head, payload, tail = self.file_format.split(file)
-        return Layer(self.name, payload, known=_packed(head, tail))
+        stream, known = self._policy.encode(image, setting)
+        return Layer(self.name, stream, known)
 
     def _decoded(self, layer: ReceivedLayer) -> DecodedImage:
         whole = layer.complete and layer.intact_bytes is None
@@ -122,31 +120,7 @@ class ConventionalCodec:
         if not data or (self.on_loss == "drop" and not whole):
             return DecodedImage(None, 0)
         try:
-            image = self.file_format.decode(self._file(data, layer.known, whole))
+            image = self._policy.decode(data, layer.known, whole=whole)
         except (ValueError, IndexError):
             return DecodedImage(None, 0)
         return DecodedImage(image, int(whole))
-
-    def _file(self, data: bytes, known: bytes, whole: bool) -> bytes:
-        """The file of a stream, mended unless it is whole."""
-        if self.headers == "file" and whole:
-            return data
-        parts = self._parts(data, known)
-        return b"".join(parts) if whole else self.file_format.mend(parts)
-
-    def _parts(self, data: bytes, known: bytes) -> Parts:
-        if self.headers == "file":
-            return self.file_format.split(data)
-        if self.headers == "abbreviated":
-            return self.file_format.restore(data)
-        head, tail = _unpacked(known)
-        return Parts(head, data, tail)
-
-
-def _packed(head: bytes, tail: bytes) -> bytes:
-    return len(head).to_bytes(_LENGTH_BYTES, "big") + head + tail
-
-
-def _unpacked(known: bytes) -> tuple[bytes, bytes]:
-    end = _LENGTH_BYTES + int.from_bytes(known[:_LENGTH_BYTES], "big")
-    return known[_LENGTH_BYTES:end], known[end:]

@@ -8,6 +8,9 @@ the format does.
                  rebuilds the file byte for byte from that
     payload      those that code the picture; all else reaches the receiver free of charge and
                  always. Optimistic: no real receiver knows, say, a picture's own Huffman tables
+    mosaic       what the picture adds to a file of 16 pictures of which 15 are known (mosaic.py):
+                 headers and what an encoder learns are shared, as where baselines code a data set
+                 of small pictures as one large picture
 
 Damage policies: what is shown of a stream that is not complete and intact.
 
@@ -32,9 +35,9 @@ import numpy as np
 
 from codec.base import CodecError, Image
 
-Headers = Literal["file", "abbreviated", "payload"]
+Headers = Literal["file", "abbreviated", "payload", "mosaic"]
 HEADERS: tuple[Headers, ...] = get_args(Headers)
-OWN_HEADERS: tuple[Headers, ...] = ("file", "payload")
+OWN_HEADERS: tuple[Headers, ...] = ("file", "payload", "mosaic")
 """Of formats whose headers depend on the picture and cannot be rebuilt."""
 OnLoss = Literal["drop", "truncate", "conceal"]
 Subsampling = Literal["4:4:4", "4:2:2", "4:2:0"]
@@ -80,6 +83,11 @@ class FileFormat(ABC):
     @property
     def truncates(self) -> bool:
         """Whether every prefix of its files is a coarser picture."""
+        return False
+
+    @property
+    def setting_is_size(self) -> bool:
+        """Whether a setting states the size of the file, and not a quality."""
         return False
 
     @property

@@ -75,6 +75,10 @@ class Jpeg2000(FileFormat):
         return self.packet_lengths
 
     @property
+    def setting_is_size(self) -> bool:
+        return not self.lossless
+
+    @property
     def versions(self) -> str:
         return f"bitstream {BITSTREAM_VERSION}, {pillow.versions('jpg_2000')}"
 

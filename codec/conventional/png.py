@@ -21,7 +21,7 @@ class Png(FileFormat):
 
     @property
     def headers(self) -> tuple[Headers, ...]:
-        return ("file",)
+        return ("file", "mosaic")
 
     @property
     def versions(self) -> str:
