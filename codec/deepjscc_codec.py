@@ -18,14 +18,14 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load
 
 from codec.analog import ReceivedSymbols
 from codec.base import CodecError, Image, check_image
 from codec.deepjscc import GRID, SYMBOL_CHANNELS, DeepJscc
+from codec.weights_file import load_network
 
 WEIGHTS_FOLDER = Path(__file__).parent / "weights" / "deepjscc"
-CHANNELS = ("awgn",)
+CHANNELS = ("awgn", "rayleigh")
 """What there are trained networks for."""
 RATIOS = ("1/12", "1/6", "1/3")
 """Bandwidth ratios of the networks, ascending."""
@@ -40,15 +40,7 @@ def weights_path(channel: str, ratio: str) -> Path:
 @cache
 def load_networks(path: Path) -> tuple[DeepJscc, str]:
     """The networks of a weights file, and its SHA-256. Raises CodecError if it cannot be used."""
-    try:
-        raw = path.read_bytes()
-        # Kept with half the digits.
-        tensors = {name: tensor.float() for name, tensor in load(raw).items()}
-        model = DeepJscc(tensors["decoder.stem.weight"].shape[1])
-        model.load_state_dict(tensors)
-    except Exception as error:
-        raise CodecError(f"{path}: no weights of DeepJSCC ({error})") from error
-    return model.eval(), hashlib.sha256(raw).hexdigest()
+    return load_network(path, "DeepJSCC", lambda t: DeepJscc(t["decoder.stem.weight"].shape[1]))
 
 
 class DeepJsccCodec:

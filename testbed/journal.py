@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from testbed.errors import OutputError
-from testbed.simulation import COLUMNS, OBSERVED, Row
+from testbed.simulation import Row, is_row
 
 JOURNAL = "journal.jsonl"
 
@@ -72,7 +72,7 @@ class Journal:
                 row = json.loads(line)
             except ValueError:
                 row = None
-            if isinstance(row, dict) and tuple(row) == (*COLUMNS, OBSERVED):
+            if isinstance(row, dict) and is_row(list(row)):
                 self.rows[row["trial_id"]] = row
             elif isinstance(row, dict) and "trial_id" in row:
                 self.other_lines += 1

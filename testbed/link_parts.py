@@ -1,12 +1,12 @@
-"""Channels and loss models as a scenario names them: a type and its parameters.
+"""Channels, loss models and metrics as a scenario names them: a type and its parameters.
 
     channel: awgn                                  a name: all parameters at their defaults
     channel: {type: rician, k_db: [0, 6]}          a list is swept: two channels
     channel: [awgn, {type: rician, k_db: 6}]       one or many, as everywhere
 
-The classes registered in `channels` are the only truth about what there is: their fields are the
-keys, the fields' types and defaults those of the keys, and what their constructors refuse is
-refused here, with the line. They are imported when a scenario is checked, not before.
+The registered classes are the only truth about what there is: their fields are the keys, the
+fields' types and defaults those of the keys, and what their constructors refuse is refused here,
+with the line. They are imported when a scenario is checked, not before.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 from testbed.scenario_values import did_you_mean, wrong
 from testbed.yaml_source import found_text, number_hint
 
-Kind = Literal["channel", "packet loss"]
+Kind = Literal["channel", "packet loss", "metric"]
 Parameter: TypeAlias = float | int | str | bool | tuple[float | int | str, ...] | None
 
 MEAN_LOSS_KEYS = ("probability", "mean_loss")
@@ -37,7 +37,7 @@ LINK_KEYS = ("fading_block",)
 
 @dataclass(frozen=True, slots=True)
 class LinkPart:
-    """A channel or a loss model by its type and the parameters that were given."""
+    """A channel, loss model or metric by its type and the parameters that were given."""
 
     type: str
     parameters: tuple[tuple[str, Parameter], ...] = ()
@@ -86,9 +86,9 @@ def part_class(kind: Kind, name: str) -> type[Any]:
 
 
 def make_part(kind: Kind, part: LinkPart, **link_keys: str) -> Any:
-    """The channel or loss model itself; of `link_keys` it gets those that it has fields for.
+    """The object itself; of `link_keys` it gets those that it has fields for.
 
-    Raises ChannelError for what its class refuses.
+    Raises ValueError for what its class refuses.
     """
     made = part_class(kind, part.type)
     hints = typing.get_type_hints(made)
@@ -138,6 +138,10 @@ def names_of(kind: Kind) -> tuple[str, ...]:
 
 def _registry(kind: Kind) -> dict[str, type[Any]]:
     # Imports numba, and scipy for some: too slow for `--help`.
+    if kind == "metric":
+        from testbed.metric_catalogue import METRICS
+
+        return cast("dict[str, type[Any]]", METRICS)
     from channels.catalogue import CHANNELS, PACKET_LOSSES
 
     return cast("dict[str, type[Any]]", CHANNELS if kind == "channel" else PACKET_LOSSES)
@@ -267,11 +271,9 @@ class LinkParts:
 
 
 def _tried(kind: Kind, part: LinkPart, at: tuple[str | int, ...]) -> Any:
-    from channels.errors import ChannelError
-
     try:
         return make_part(kind, part)
-    except ChannelError as error:
+    except ValueError as error:
         raise wrong(f"{part.label}: {error}", at=at) from None
 
 

@@ -45,11 +45,13 @@ COLUMNS = (
     "transmissions", "delivered_snr_db", "uncoded_ber",
     "psnr_db", "ssim", "failed",
 )  # fmt: skip
-"""Of trials.csv, in order. The seven kinds of bits add up to coded_bits: see packets.Ledger."""
+"""Of trials.csv, in order; those of the scenario's `metrics` follow. The seven kinds of bits add up
+to coded_bits: see packets.Ledger.
+"""
 
 OBSERVED = "observed"
-"""The key of a row, beside its columns, of what its symbols met: the fields of an Observation, or
-None where packets fail by tables."""
+"""The last key of a row, after its columns, of what its symbols met: the fields of an Observation,
+or None where packets fail by tables."""
 
 Row = dict[str, Any]
 
@@ -185,22 +187,30 @@ def _decode_damaged(
 
 
 def rows_of(work: Work) -> list[Row]:
-    """Simulates `work` and measures: one row per trial, keys COLUMNS and OBSERVED."""
-    measured: dict[tuple[int, bytes], tuple[float, float]] = {}
+    """Simulates `work` and measures: one row per trial, its keys COLUMNS, metrics' and OBSERVED."""
+    measured: dict[tuple[int, bytes], list[float]] = {}
     rows = []
     for outcome in simulate(work):
         source = work.images[outcome.trial.image_index]
         key = (outcome.trial.image_index, outcome.picture.tobytes())
         if key not in measured:
-            measured[key] = (
+            measured[key] = [
                 psnr_db(source.pixels, outcome.picture),
                 ssim(source.pixels, outcome.picture),
-            )
+                *(metric.value(source, outcome.picture) for metric in work.metrics),
+            ]
         rows.append(_row(work, outcome, source, *measured[key]))
     return rows
 
 
-def _row(work: Work, outcome: Outcome, source: SourceImage, psnr: float, ssim_value: float) -> Row:
+def _row(
+    work: Work,
+    outcome: Outcome,
+    source: SourceImage,
+    psnr: float,
+    ssim_value: float,
+    *further: float,
+) -> Row:
     trial, link, sent = outcome.trial, outcome.trial.link, outcome.transmission
     height, width = source.pixels.shape[:2]
     loss = link.packet_loss.mean_loss
@@ -225,5 +235,11 @@ def _row(work: Work, outcome: Outcome, source: SourceImage, psnr: float, ssim_va
         sent.packets_damaged, sent.transmissions, observed.delivered_snr_db, observed.uncoded_ber,
         psnr, ssim_value, outcome.failed,
     )  # fmt: skip
-    row = dict(zip(COLUMNS, values, strict=True))
+    columns = (*COLUMNS, *(metric.column for metric in work.metrics))
+    row = dict(zip(columns, (*values, *further), strict=True))
     return row | {OBSERVED: sent.observed and asdict(sent.observed)}
+
+
+def is_row(keys: Sequence[str]) -> bool:
+    """Whether keys are those of a row of today, whatever its metrics: its trial's id tells them."""
+    return tuple(keys[: len(COLUMNS)]) == COLUMNS and keys[-1] == OBSERVED

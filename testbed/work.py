@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from testbed.codec_sections import CodecSection
 from testbed.images import SourceImage
+from testbed.metric_registry import Metric
 from testbed.packets import LayerLink
 from testbed.transmission import Transmission
 from testbed.trials import Trial
@@ -25,6 +26,7 @@ class Work:
     images: dict[int, SourceImage]
     """By the `image_index` of the trials."""
     trials: tuple[Trial, ...]
+    metrics: tuple[Metric, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -89,8 +89,15 @@ def test_check_prints_the_link_budget(scenario: Path) -> None:
 
 def test_list_names_what_a_scenario_may_use() -> None:
     printed = invoke("list")
-    for name in ("semantic", "jpeg", "paper", "rayleigh_block", "256qam", "samples32"):
+    for name in ("semantic", "jpeg", "paper", "rayleigh_block", "256qam", "samples32", "ms_ssim"):
         assert name in printed
+
+
+@pytest.mark.parametrize("script", ["deepjscc", "classifier"])
+def test_every_training_has_its_own_help(script: str) -> None:
+    printed = invoke("train", script, "--help")
+    assert ("--cbr" in printed) == (script == "deepjscc")
+    assert ("Train the classifier" in printed) == (script == "classifier")
 
 
 def test_encode_and_decode_files(tmp_path: Path) -> None:

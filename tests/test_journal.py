@@ -27,6 +27,15 @@ def test_rows_are_there_the_next_time(tmp_path: Path) -> None:
         assert journal.damaged_lines == 0
 
 
+def test_rows_keep_the_metrics_that_were_asked_for(tmp_path: Path) -> None:
+    with_metric = dict.fromkeys((*COLUMNS, "ms_ssim"), 0.5) | {"trial_id": "m", OBSERVED: None}
+    with Journal(tmp_path) as journal:
+        journal.add([row("a"), with_metric])
+    with Journal(tmp_path) as journal:
+        assert journal.rows == {"a": row("a"), "m": with_metric}
+        assert (journal.damaged_lines, journal.other_lines) == (0, 0)
+
+
 def test_a_torn_last_line_is_dropped_and_written_over(tmp_path: Path) -> None:
     with Journal(tmp_path) as journal:
         journal.add([row("a"), row("b")])

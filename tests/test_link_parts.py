@@ -6,7 +6,7 @@ import dataclasses
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ from channels.channel import CHANNELS, Channel, check_range, register_channel
 from channels.fading import RayleighBlock
 from channels.packet_loss import IidPacketLoss
 from testbed.errors import ScenarioError
-from testbed.link_parts import LinkPart, make_part, names_of, parameters_of
+from testbed.link_parts import Kind, LinkPart, make_part, names_of, parameters_of
 from testbed.scenario import Scenario
 from testbed.scenario_loading import check_document
 from testbed.trials import expand_links
@@ -141,7 +141,7 @@ def test_the_schema_offers_every_parameter() -> None:
     schema = Scenario.model_json_schema()
     assert json.loads(json.dumps(schema)) == schema
     text = str(schema)
-    for kind in ("channel", "packet loss"):
+    for kind in get_args(Kind):
         for name in names_of(kind):
             assert f"'const': '{name}'" in text
             assert all(f"'{key}'" in text for key in parameters_of(kind, name))

@@ -1,4 +1,4 @@
-"""PSNR by its formula, SSIM against scikit-image's."""
+"""PSNR by its formula, SSIM against scikit-image's, MS-SSIM against values of pytorch-msssim."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from skimage.metrics import structural_similarity
 
-from testbed.metrics import failed_picture, psnr_db, ssim
+from testbed.metrics import failed_picture, ms_ssim, psnr_db, psnr_y_db, ssim
 
 
 def pair(height: int, width: int, noise: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -71,10 +71,42 @@ def test_psnr() -> None:
     assert psnr_db(reference, np.full_like(reference, 255)) == 0
 
 
+def test_psnr_of_luma() -> None:
+    reference, picture = pair(17, 20, 5)
+    weights = np.array([0.299, 0.587, 0.114])
+    error = (reference.astype(float) - picture) @ weights
+    expected = 10 * math.log10(255**2 / np.mean(error**2))
+    assert psnr_y_db(reference, picture) == pytest.approx(expected, abs=1e-9)
+    assert psnr_y_db(reference, reference) == math.inf
+    # Grey pictures: luma is the picture.
+    grey = np.repeat(reference[..., :1], 3, axis=2), np.repeat(picture[..., :1], 3, axis=2)
+    assert psnr_y_db(*grey) == pytest.approx(psnr_db(*grey), abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("size", "noise", "expected"),
+    [
+        # pytorch-msssim 1.0.0 in double precision; its window is rounded to single precision.
+        ((161, 161), 5, 0.9989585188), ((161, 161), 200, 0.5387316189),
+        ((176, 200), 30, 0.9693678183), ((255, 163), 5, 0.9989178643),
+        ((255, 163), 200, 0.5242952525), ((256, 384), 30, 0.9684296275),
+    ],
+)  # fmt: skip
+def test_ms_ssim(size: tuple[int, int], noise: float, expected: float) -> None:
+    assert ms_ssim(*pair(*size, noise, 1)) == pytest.approx(expected, abs=2e-6)
+
+
+def test_ms_ssim_needs_more_than_160_pixels() -> None:
+    assert math.isnan(ms_ssim(*pair(160, 300, 5)))
+    assert math.isnan(ms_ssim(*pair(32, 32, 5)))
+    reference, _ = pair(161, 170, 0)
+    assert ms_ssim(reference, reference) == pytest.approx(1, abs=1e-12)
+
+
 def test_what_cannot_be_compared_is_refused() -> None:
     good = np.zeros((32, 32, 3), np.uint8)
     for bad in (good[:31], good[..., 0], good.astype(float), good[..., [0, 1, 2, 2]], good[:0]):
-        for metric in (psnr_db, ssim):
+        for metric in (psnr_db, psnr_y_db, ssim, ms_ssim):
             with pytest.raises(ValueError, match="expected"):
                 metric(good, bad)
 

@@ -11,9 +11,10 @@ import torch
 from scipy.stats import kstest
 
 from codec.base import ReceivedLayer
+from codec.classifier import load_classifier
 from codec.deepjscc_codec import load_networks
 from codec.semantic_codec import SemanticCodec
-from codec.training import contexts, deepjscc, export, train
+from codec.training import classifier, contexts, deepjscc, export, train
 from codec.training.data import photo_crops
 from testbed.images import load_images
 
@@ -77,6 +78,33 @@ def test_networks_of_deepjscc(cifar: Path, tmp_path: Path, monkeypatch: pytest.M
     deepjscc.main([*options, "--cbr", "1/6", "--out", str(on), "--start-from", start])
     further, _ = load_networks(on / "rayleigh_1_6.safetensors")
     assert further.encoder.head.out_channels == 2 * networks.encoder.head.out_channels
+
+
+def test_the_classifier(cifar: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("codec.training.data.VALIDATION_IMAGES", 6)
+    monkeypatch.setattr(classifier, "VALIDATION_IMAGES", 6)
+    # The label of each picture, which the batches of this module leave at 0, is the first byte.
+    assert classifier.labels_of(cifar).tolist() == [0] * 60
+    options = ["--cifar", str(cifar), "--out", str(tmp_path), "--minutes", "0.1", "--batch", "16"]
+    classifier.main(options)
+    manifest = json.loads((tmp_path / "classifier.json").read_text())
+    network, sha256 = load_classifier(tmp_path / "classifier.safetensors")
+    assert sha256 == manifest["sha256"]
+    assert str(tmp_path) not in json.dumps(manifest)
+    # Of a single class it learns to say that class, of anything.
+    assert manifest["validation_accuracy"] == 1
+    assert network(torch.rand(2, 3, 8, 40)).argmax(1).tolist() == [0, 0]
+
+
+def test_training_pictures_are_moved_and_mirrored() -> None:
+    ramp = np.broadcast_to(np.arange(100, 132, dtype=np.uint8), (64, 3, 32, 32))
+    batch = classifier.augmented(ramp, np.random.default_rng(0)).numpy() * 255
+    steps = np.diff(batch[:, 0, 10, 8:24], axis=1).round()
+    assert {tuple(np.unique(each)) for each in steps} == {(1.0,), (-1.0,)}
+    middles = batch[:, 0, 10, 16].round()
+    assert middles.min() >= 100 + 15 - 4
+    assert middles.max() <= 100 + 16 + 4
+    assert len(np.unique(middles)) > 6
 
 
 def test_the_channel_of_the_training_is_the_link_s() -> None:

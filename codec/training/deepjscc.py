@@ -10,20 +10,18 @@ picture's squared error: the mean PSNR, in which no SNR outweighs the others.
 from __future__ import annotations
 
 import argparse
-import hashlib
-import json
-from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import save
 from torch import Tensor
 
 from codec.deepjscc import SYMBOL_CHANNELS, DeepJscc
 from codec.training.data import TrainingData, load_training_data
 from codec.training.loop import LoopSettings, train
+from codec.training.manifest import rounded, write_weights
 
 SNR_RANGE_DB = (-4.0, 22.0)
 LEAST_ERROR = 1e-5
@@ -93,27 +91,19 @@ def main(arguments: list[str] | None = None) -> None:
 
 def write_networks(
     model: DeepJscc, options: argparse.Namespace, data: TrainingData
-) -> dict[str, object]:
+) -> dict[str, Any]:
     """Writes the weights, in half precision, and their manifest, which it returns."""
-    tensors = {key: value.half().contiguous() for key, value in model.state_dict().items()}
-    model.load_state_dict({key: value.float() for key, value in tensors.items()})
-    raw = save(tensors)
-    path = options.out / f"{options.channel}_{options.cbr.replace('/', '_')}.safetensors"
-    path.write_bytes(raw)
-    manifest: dict[str, object] = {
-        "file": path.name,
-        "sha256": hashlib.sha256(raw).hexdigest(),
+    raw = rounded(model)
+    making = {
         "data": data.sources,
         "command": f"testbed train deepjscc --cbr {options.cbr} --channel {options.channel} "
         f"--cifar CIFAR10 --out OUT --minutes {options.minutes:g} "
         f"--peak-rate {options.peak_rate:g} --batch {options.batch} --seed {options.seed}",
         "started_from": None if options.start_from is None else options.start_from.name,
-        "torch": torch.__version__,
-        "written_utc": datetime.now(UTC).isoformat(timespec="seconds"),
-        "validation_psnr_db_by_snr_db": validate(model, data.validation, options.channel),
     }
-    path.with_suffix(".json").write_text(json.dumps(manifest, indent=2) + "\n")
-    return manifest
+    quality = validate(model, data.validation, options.channel)
+    path = options.out / f"{options.channel}_{options.cbr.replace('/', '_')}.safetensors"
+    return write_weights(path, raw, making, {"validation_psnr_db_by_snr_db": quality})
 
 
 def batch_of(pictures: NDArray[np.uint8], random: torch.Generator) -> Tensor:
