@@ -13,6 +13,7 @@ from codec.profile import profile_names
 from testbed.budget import link_budget
 from testbed.codec_sections import CODEC_SECTIONS
 from testbed.link_parts import Kind, names_of, parameters_of, value_text
+from testbed.metric_choice import exceptions
 from testbed.protection import POLICIES, policy_parameters
 from testbed.runner import plan
 from testbed.scenario_loading import load_scenario
@@ -21,13 +22,18 @@ from testbed.scenario_values import (
     DAMAGES,
     FADING_BLOCKS,
     FIDELITIES,
+    GAUSSIAN,
     HARQ_MODES,
     IMAGE_SETS,
     MCS_TABLES,
     MODULATION_BITS,
 )
 
-PLURALS: dict[Kind, str] = {"channel": "channels", "packet loss": "loss models"}
+PLURALS: dict[Kind, str] = {
+    "channel": "channels",
+    "packet loss": "loss models",
+    "metric": "metrics beside PSNR and SSIM",
+}
 
 
 def check_scenario(file: Path, overrides: Sequence[str]) -> None:
@@ -47,7 +53,8 @@ def check_scenario(file: Path, overrides: Sequence[str]) -> None:
         table.add_row(
             f"{line.width}x{line.height}", str(point.cbr), str(line.budget_uses),
             line.layers if line.layers == "all" else f"{line.layers} of {point.protection}",
-            setting.modulation, str(setting.bits_per_symbol),
+            setting.modulation,
+            "-" if setting.modulation == GAUSSIAN else str(setting.bits_per_symbol),
             "uncoded" if setting.coding == "none" else f"{setting.code_rate:.3g}",
             f"{line.overhead:.3g}", f"{line.link.erasure_rate:.3g}",
             f"{point.snr_db:g}", f"{point.ebn0_db:.2f}", str(8 * line.capacity_bytes),
@@ -55,6 +62,8 @@ def check_scenario(file: Path, overrides: Sequence[str]) -> None:
         )  # fmt: skip
     # As wide as it needs to be also where the output is a file.
     Console(width=max(210, Console().width)).print(table)
+    for exception in exceptions(planned.metrics, planned.images):
+        print(f"{file}: {exception}")
     print(
         f"{file}: ok; {len(planned.trials)} trials: {len(planned.images)} images, "
         f"{len(scenario.codecs)} codecs, {scenario.repetitions} repetitions"

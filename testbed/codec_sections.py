@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from codec.conventional import ConventionalCodec
 
 Headers: TypeAlias = Annotated[
-    Literal["file", "abbreviated", "payload"],
-    BeforeValidator(choice(("file", "abbreviated", "payload"))),
+    Literal["file", "abbreviated", "payload", "mosaic"],
+    BeforeValidator(choice(("file", "abbreviated", "payload", "mosaic"))),
     Field(
-        description="charge the whole file, only what a decoder cannot know, or only the bytes "
-        "that code the picture"
+        description="charge the whole file, only what a decoder cannot know, only the bytes that "
+        "code the picture, or what it adds to a file of 16 pictures"
     ),
 ]
 OnLoss: TypeAlias = Annotated[
@@ -194,9 +194,9 @@ class DeepJsccSection(CodecSection):
     """Learned analog transmission."""
 
     type: Literal["deepjscc"]
-    trained_for: Annotated[Literal["awgn"], BeforeValidator(choice(("awgn",)))] = Field(
-        default="awgn", description="the channel that its networks were trained over"
-    )
+    trained_for: Annotated[
+        Literal["awgn", "rayleigh"], BeforeValidator(choice(("awgn", "rayleigh")))
+    ] = Field(default="awgn", description="the channel that its networks were trained over")
 
     analog: ClassVar[bool] = True
 

@@ -2,23 +2,24 @@
 
 Drawn from the tidy table alone (the strip: from the pictures that are handed in). Codecs differ
 in colour, marker and line, so that a figure survives grey print and colour blindness; the colours
-are those of Okabe and Ito. The bands are 95 % intervals of the mean over images, from a bootstrap
-that resamples whole images with all their channel draws (percentile method).
+are those of Okabe and Ito. The bands are 95 % intervals of the mean over images (intervals.py),
+left out where there are too few of them.
 """
 
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from testbed.errors import OutputError
+from testbed.intervals import FEWEST_IMAGES, image_interval
 from testbed.metrics import EXACT_PSNR_DB
 from testbed.setting_words import setting_words
 from testbed.trials import ANALOG
@@ -26,14 +27,12 @@ from testbed.trials import ANALOG
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+T = TypeVar("T")
+
 STYLE = Path(__file__).with_name("paper.mplstyle")
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 LINES = ("-", "--", "-.", ":")
-
-BOOTSTRAP_DRAWS = 1000
-FEWEST_IMAGES = 5
-"""With fewer a bootstrap over images covers far less than it says, and no band is drawn."""
 
 TITLE_CHARACTERS = 48
 """Of a line of a panel's title that fits its width."""
@@ -60,7 +59,10 @@ UNDEFINED = (
 """Columns that may hold no number."""
 MEDIUM_COLUMNS = ("channel", "snr_db", "cbr", "loss_model", "packet_loss", "fading_block")
 """Those that an analog codec knows, too."""
+LAST_COLUMN = "failed"
+"""The metrics that the scenario asked for follow it."""
 METRICS = {"psnr_db": "PSNR (dB)", "ssim": "SSIM"}
+"""Those that are always measured, and the names of their axes."""
 AXES = {
     "snr_db": ("snr", "$E_s/N_0$ per complex channel use (dB)"),
     "cbr": ("bandwidth", "channel bandwidth ratio (complex uses / 3HW)"),
@@ -78,17 +80,22 @@ class Picture:
 
 def read_table(path: Path) -> pd.DataFrame:
     """A trials.csv. Names stay text, also "null" and "007"; what is undefined is NaN."""
+    columns = [str(name) for name in pd.read_csv(path, nrows=0)]
+    metrics = columns[columns.index(LAST_COLUMN) + 1 :]
     return pd.read_csv(
         path,
         keep_default_na=False,
-        na_values={name: ["nan"] for name in UNDEFINED},
+        na_values={name: ["nan"] for name in (*UNDEFINED, *metrics)},
         dtype={"trial_id": str, "scenario": str, "codec": str, "image": str},
     )
 
 
-def draw_figures(table: pd.DataFrame, folder: Path) -> tuple[list[Path], int]:
-    """PSNR and SSIM against SNR, bandwidth and packet loss, as PNG and PDF into `folder`.
+def draw_figures(
+    table: pd.DataFrame, folder: Path, metrics: Mapping[str, str] = METRICS
+) -> tuple[list[Path], int]:
+    """Every metric against SNR, bandwidth and packet loss, as PNG and PDF into `folder`.
 
+    `metrics`: by column, the names of axes.
     An axis along which no setting takes two values gives no figure. Pictures of different sizes
     are drawn apart: their rates are not comparable. Settings that do not fit into one figure go
     on in the next, up to MAX_PAGES. Returns the files written, and how many settings were left out.
@@ -101,15 +108,25 @@ def draw_figures(table: pd.DataFrame, folder: Path) -> tuple[list[Path], int]:
         size = f"{longer}x{shorter}"
         for axis, (stem, _) in AXES.items():
             panels = _panels(part, axis)
-            skipped += max(0, len(panels) - MAX_PAGES * PANELS_PER_PAGE)
-            for page in range(min(MAX_PAGES, -(-len(panels) // PANELS_PER_PAGE))):
-                shown = panels[PANELS_PER_PAGE * page : PANELS_PER_PAGE * (page + 1)]
-                number = f"_{page + 1}" if page else ""
-                for metric in METRICS:
+            skipped += left_out(panels)
+            for number, shown in pages(panels):
+                for metric, words in metrics.items():
                     if part[metric].notna().any():
                         name = f"{metric.removesuffix('_db')}_vs_{stem}_{size}{number}"
-                        written += save(_curves(shown, axis, metric, size), folder / name)
+                        written += save(_curves(shown, axis, metric, words, size), folder / name)
     return written, skipped
+
+
+def pages(panels: list[T]) -> Iterator[tuple[str, list[T]]]:
+    """The end of a file's name and the panels of each figure, as far as MAX_PAGES go."""
+    for page in range(min(MAX_PAGES, -(-len(panels) // PANELS_PER_PAGE))):
+        shown = panels[PANELS_PER_PAGE * page : PANELS_PER_PAGE * (page + 1)]
+        yield f"_{page + 1}" if page else "", shown
+
+
+def left_out(panels: Sequence[object]) -> int:
+    """How many panels `pages` leaves out."""
+    return max(0, len(panels) - MAX_PAGES * PANELS_PER_PAGE)
 
 
 def _panels(part: pd.DataFrame, axis: str) -> list[tuple[str, pd.DataFrame]]:
@@ -138,10 +155,13 @@ def _panels(part: pd.DataFrame, axis: str) -> list[tuple[str, pd.DataFrame]]:
     return panels
 
 
-def _curves(panels: list[tuple[str, pd.DataFrame]], axis: str, metric: str, size: str) -> Figure:
+def _curves(
+    panels: list[tuple[str, pd.DataFrame]], axis: str, metric: str, metric_name: str, size: str
+) -> Figure:
     """Above the mean metric with its interval, below the share of failed pictures."""
     import matplotlib.pyplot as plt
 
+    panels = [(title, rows[rows[metric].notna()]) for title, rows in panels]
     with plt.style.context(STYLE):
         figure, grid = plt.subplots(
             2, len(panels), figsize=(PANEL_WIDTH_IN * len(panels), 3.4), sharex="col", sharey="row",
@@ -160,7 +180,7 @@ def _curves(panels: list[tuple[str, pd.DataFrame]], axis: str, metric: str, size
                     (float(str(x)), *_mean_interval(group, metric), group["failed"].mean())
                     for x, group in own.groupby(axis)
                 ]
-                exact |= metric == "psnr_db" and bool(np.isinf(own[metric]).any())
+                exact |= bool(np.isinf(own[metric]).any())
                 x, mean, low, high, failed = np.array(points).T
                 above.plot(x, mean, label=label, **look)
                 if bands:
@@ -169,7 +189,7 @@ def _curves(panels: list[tuple[str, pd.DataFrame]], axis: str, metric: str, size
             above.set_title(title)
             below.set_xlabel(AXES[axis][1])
             below.set_ylim(-5, 105)
-        grid[0, 0].set_ylabel(METRICS[metric])
+        grid[0, 0].set_ylabel(metric_name)
         grid[1, 0].set_ylabel("failed (%)")
         handles = {
             label: handle
@@ -228,13 +248,10 @@ def _curve_looks(table: pd.DataFrame) -> dict[tuple[str, str], tuple[str, dict[s
 def _mean_interval(group: pd.DataFrame, metric: str) -> tuple[float, float, float]:
     """Mean over all rows, and the 95 % interval of the mean over images."""
     values = group[metric].to_numpy(np.float64)
-    if metric == "psnr_db":
+    if metric.endswith("_db"):
         values = np.minimum(values, EXACT_PSNR_DB)
     means = pd.Series(values).groupby(group["image"].to_numpy()).mean().to_numpy()
-    random = np.random.default_rng(0)
-    draws = random.integers(len(means), size=(BOOTSTRAP_DRAWS, len(means)))
-    low, high = np.quantile(means[draws].mean(1), (0.025, 0.975))
-    return float(values.mean()), float(low), float(high)
+    return float(values.mean()), *image_interval(means)
 
 
 def draw_strip(

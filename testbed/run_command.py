@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import pandas as pd
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -24,10 +25,15 @@ from testbed.certification_report import (
     draw_certification,
     print_certification,
 )
-from testbed.figures import draw_figures, read_table
+from testbed.codec_sections import ConventionalSection
+from testbed.comparison import COMPARISON_CSV, compare, write_comparison
+from testbed.comparison_figures import draw_comparison
+from testbed.comparison_section import Comparison
+from testbed.figures import METRICS, draw_figures, read_table
 from testbed.journal import Journal
 from testbed.manifest import manifest, utc_now, write_manifest
 from testbed.runner import plan, run_trials
+from testbed.scenario import Scenario
 from testbed.scenario_loading import load_scenario
 from testbed.strip import draw_scenario_strips
 
@@ -84,7 +90,12 @@ def run_scenario(
         )
         write_manifest(folder, content)
         console.print("drawing figures")
-        written, skipped = draw_figures(read_table(table_path), folder / FIGURES)
+        table = read_table(table_path)
+        words = METRICS | {metric.column: metric.label for metric in planned.metrics}
+        if scenario.comparison is None:
+            written, skipped = draw_figures(table, folder / FIGURES, words)
+        else:
+            written, skipped = _compare(scenario, scenario.comparison, table, words, folder)
         written += draw_scenario_strips(planned, folder / FIGURES)
         written += draw_certification(certification, folder / FIGURES)
     if skipped:
@@ -96,6 +107,32 @@ def run_scenario(
         raise CertificationError(
             f"{certificate}: {len(certification.violated)} of {certification.made} checks violated"
         )
+
+
+def _compare(
+    scenario: Scenario,
+    section: Comparison,
+    table: pd.DataFrame,
+    words: Mapping[str, str],
+    folder: Path,
+) -> tuple[list[Path], int]:
+    """comparison.csv and its figures: the figures' files, and how many panels were left out."""
+    names = [codec.name for codec in scenario.codecs]
+    reference = section.reference or names[0]
+    rows, singles = compare(
+        table, names, reference, section.outage_psnr_db, section.reference_protection
+    )
+    print(f"{write_comparison(rows, folder / COMPARISON_CSV)}: {len(rows)} rows")
+    # What is charged decides a comparison on small pictures: the legend says it.
+    labels = {
+        codec.name: f"{codec.name} ({codec.headers})"
+        if isinstance(codec, ConventionalSection) and codec.headers not in codec.name
+        else codec.name
+        for codec in scenario.codecs
+    }
+    return draw_comparison(
+        rows, singles, words, labels, reference, section.published or (), folder / FIGURES
+    )
 
 
 def available_cores() -> int:

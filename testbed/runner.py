@@ -17,9 +17,13 @@ from pathlib import Path
 
 from channels.errors import ChannelError
 from channels.table_link import check_setting
+from codec.base import CodecError
+from testbed.codec_sections import ConventionalSection
 from testbed.errors import OutputError, TestbedError
 from testbed.images import SourceImage, load_images
 from testbed.journal import Journal
+from testbed.metric_choice import chosen_metrics
+from testbed.metric_registry import Metric
 from testbed.protection import PLANNED
 from testbed.registry import codec_fingerprint
 from testbed.scenario import Scenario
@@ -51,6 +55,8 @@ class Plan:
     """By codec name: what beside the scenario determines the codec's output."""
     trials: list[Trial]
     strip: int | None
+    metrics: tuple[Metric, ...] = ()
+    """Measured of every picture, in the order of their columns."""
 
 
 def plan(scenario: Scenario) -> Plan:
@@ -60,6 +66,7 @@ def plan(scenario: Scenario) -> Plan:
         for source in scenario.images
         for image in load_images(source.source, scenario.folder, source.limit)
     }
+    _codecs_can_take(scenario, list(images.values()))
     _tables_can_stand_for(scenario)
     fingerprints = {section.name: codec_fingerprint(section) for section in scenario.codecs}
     return Plan(
@@ -68,7 +75,22 @@ def plan(scenario: Scenario) -> Plan:
         fingerprints,
         expand_trials(scenario, list(images), fingerprints),
         _strip_image(scenario, [name for name, _ in images]),
+        chosen_metrics(scenario, list(images.values())),
     )
+
+
+def _codecs_can_take(scenario: Scenario, images: Sequence[SourceImage]) -> None:
+    """Raises ScenarioError for an image that a conventional codec refuses for its size."""
+    for position, section in enumerate(scenario.codecs):
+        if isinstance(section, ConventionalSection):
+            codec = section.make()
+            for image in images:
+                height, width, _ = image.pixels.shape
+                try:
+                    codec.check_size(height, width)
+                except CodecError as error:
+                    message = f"image {image.name}: {error}"
+                    raise scenario.problem(("codecs", position), message) from None
 
 
 def _tables_can_stand_for(scenario: Scenario) -> None:
@@ -135,6 +157,7 @@ def works(plan: Plan, trials: Sequence[Trial], images_at_once: int) -> list[Work
                         plan.scenario.codecs[codec_index],
                         {trial.image_index: plan.images[trial.image_index] for trial in part},
                         part,
+                        plan.metrics,
                     )
                 )
     return sorted(
@@ -220,8 +243,9 @@ def write_table(path: Path, plan: Plan, rows: dict[str, Row]) -> Path:
     partial = path.with_suffix(".partial")
     try:
         with partial.open("w", newline="") as file:
+            columns = [*COLUMNS, *(metric.column for metric in plan.metrics)]
             # What was observed is in the journal alone.
-            writer = csv.DictWriter(file, COLUMNS, extrasaction="ignore", lineterminator="\n")
+            writer = csv.DictWriter(file, columns, extrasaction="ignore", lineterminator="\n")
             writer.writeheader()
             for trial in plan.trials:
                 # The journal may have the row from another scenario that shares the trial.

@@ -14,7 +14,7 @@ import hashlib
 import itertools
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -30,12 +30,15 @@ from pydantic import (
 )
 
 from testbed.codec_sections import Codec
+from testbed.comparison_section import Comparison
 from testbed.errors import ScenarioError
-from testbed.link_parts import LinkPart, LinkParts, mcs_scheme, modulations_of
+from testbed.link_parts import LinkPart, LinkParts, make_part, mcs_scheme, modulations_of
 from testbed.protection import EQUAL, PLANNED, LayerSetting, Protection
 from testbed.scenario_values import (
+    CAPACITY,
     CODES,
     FIDELITIES,
+    GAUSSIAN,
     IMAGE_SETS,
     Cbr,
     CodeRate,
@@ -51,9 +54,11 @@ from testbed.scenario_values import (
     Name,
     OneOrMany,
     Section,
+    SpectralEfficiency,
     Text,
     Transmissions,
     choice,
+    did_you_mean,
     image_choice,
     source_text,
     whole_number,
@@ -97,12 +102,22 @@ McsIndices: TypeAlias = Annotated[
     OneOrMany[McsIndex],
     Field(description="5G's modulation and coding schemes, instead of modulation and code_rate"),
 ]
+SpectralEfficiencies: TypeAlias = Annotated[
+    OneOrMany[SpectralEfficiency],
+    Field(
+        description="of an ideal code, instead of modulation and code_rate: bits per complex "
+        "symbol, or capacity: log2(1 + Es/N0)"
+    ),
+]
 McsTables: TypeAlias = Annotated[
     OneOrMany[McsTable], Field(description="what mcs counts in: TS 38.214, table 5.1.3.1-1, -2, -3")
 ]
 Codings: TypeAlias = Annotated[
     OneOrMany[Coding],
-    Field(description="channel code; ldpc_polar: polar for short packets; none: a CRC alone"),
+    Field(
+        description="channel code; ldpc_polar: polar for short packets; none: a CRC alone; ideal: "
+        "packets arrive if their symbols bear enough information"
+    ),
 ]
 HarqModes: TypeAlias = Annotated[
     OneOrMany[HarqMode], Field(description="what is sent again: other parities, or the same bits")
@@ -112,7 +127,10 @@ TransmissionLimits: TypeAlias = Annotated[
 ]
 Fidelities: TypeAlias = Annotated[
     OneOrMany[Annotated[Literal["exact", "tables"], BeforeValidator(choice(FIDELITIES))]],
-    Field(description="exact: every bit is sent; tables: packets fail by block error tables"),
+    Field(
+        description="exact: every bit is sent; tables: packets fail by block error tables; the "
+        "same for an ideal code"
+    ),
 ]
 Damages: TypeAlias = Annotated[
     OneOrMany[Damage], Field(description="drop packets that fail their CRC, or deliver them")
@@ -152,6 +170,7 @@ class LinkGrid(Section):
     code_rate: CodeRates = Field(default_factory=tuple)
     mcs: McsIndices = Field(default_factory=tuple)
     mcs_table: McsTables = Field(default_factory=tuple)
+    spectral_efficiency: SpectralEfficiencies = Field(default_factory=tuple)
     coding: Codings = Field(default_factory=tuple)
     cbr: Cbrs = Field(default_factory=tuple)
     packet_loss: PacketLosses = Field(default_factory=tuple)
@@ -186,14 +205,14 @@ class LinkGrid(Section):
 
     @model_validator(mode="after")
     def _one_kind_of_scheme(self) -> LinkGrid:
-        given = self.model_fields_set
-        if "mcs" not in given:
-            return self
-        for key in SCHEME_KEYS:
-            if key in given:
-                raise wrong(f"expected mcs or {key}, found both: keep one", at=("mcs",))
-        # Defaults that mcs stands for are not said.
-        return self.model_copy(update=dict.fromkeys(SCHEME_KEYS, ()))
+        given = [key for key in SCHEME_RIVALS if key in self.model_fields_set]
+        for key in reversed(given):
+            for rival in SCHEME_RIVALS[key]:
+                if rival in given:
+                    raise wrong(f"expected {key} or {rival}, found both: keep one", at=(key,))
+        # Defaults that another key stands for are not said.
+        ousted = {key: none for key, none in _ousted(given).items() if getattr(self, key)}
+        return self.model_copy(update=ousted) if ousted else self
 
     @property
     def points(self) -> int:
@@ -207,8 +226,19 @@ class LinkGrid(Section):
         return {key: each for key, each in values.items() if each}
 
 
-SCHEME_KEYS = ("modulation", "code_rate")
-"""What mcs stands for."""
+_SCHEMES = (("modulation", "code_rate"), ("mcs",), ("spectral_efficiency",))
+SCHEME_RIVALS = {
+    key: tuple(other for others in _SCHEMES if others != keys for other in others)
+    for keys in _SCHEMES
+    for key in keys
+}
+"""By each key that says with which modulation and at which rate is sent: those that say it in
+another way."""
+
+
+def _ousted(given: Iterable[str]) -> dict[str, tuple[object, ...]]:
+    """Empty values of the rivals of these keys."""
+    return {rival: () for key in given for rival in SCHEME_RIVALS.get(key, ())}
 
 
 class Sweep(LinkGrid):
@@ -250,23 +280,28 @@ class Link(LinkGrid):
     def replaced_by(self, sweep: Sweep) -> Link:
         """This link with the values of `sweep` in place of its own.
 
-        Either SNR ousts the other; mcs ousts modulation and code rate, and either of these mcs.
+        Either SNR ousts the other, and so do the ways to say modulation and rate. A modulation or a
+        code rate alone brings back the other's default.
         """
         given = sweep.given
         if sweep.snr_db or sweep.ebn0_db:
             given = {"snr_db": (), "ebn0_db": ()} | given
-        if sweep.mcs:
-            given |= dict.fromkeys(SCHEME_KEYS, ())
-        elif self.mcs and (sweep.modulation or sweep.code_rate):
+        ousted = _ousted(given)
+        if (sweep.modulation or sweep.code_rate) and not self.modulation:
             fields = type(self).model_fields
-            given = {"mcs": ()} | {key: fields[key].default for key in SCHEME_KEYS} | given
-        return self.model_copy(update=given)
+            given = {key: fields[key].default for key in _SCHEMES[0]} | given
+        return self.model_copy(update=ousted | given)
 
-    def schemes(self) -> list[tuple[str, Fraction, int]]:
-        """(modulation, code rate, MCS table), as given or by mcs. KeyError for an unknown index."""
+    def schemes(self) -> list[tuple[str, SpectralEfficiency, int]]:
+        """(modulation, code rate, MCS table), as given or by mcs. KeyError for an unknown index.
+
+        The rate of an ideal code is in bits per complex symbol, or `CAPACITY`.
+        """
         if self.mcs:
             pairs = itertools.product(self.mcs, self.mcs_table)
             return [(*mcs_scheme(table, index), table) for index, table in pairs]
+        if self.spectral_efficiency:
+            return list(itertools.product((GAUSSIAN,), self.spectral_efficiency, self.mcs_table))
         return list(itertools.product(self.modulation, self.code_rate, self.mcs_table))
 
 
@@ -322,7 +357,13 @@ class Scenario(Section):
         description="grids, each replacing values of the link; the trials are their union",
     )
     packets: Packets = Field(default_factory=Packets, description="how layers become packets")
+    metrics: Annotated[tuple[LinkPart, ...], LinkParts("metric")] | None = Field(
+        default=None, description="what is measured of received pictures beside PSNR and SSIM"
+    )
     figures: Figures = Field(default_factory=Figures, description="what is drawn")
+    comparison: Comparison | None = Field(
+        default=None, description="codecs at their best over each medium, compared in pairs"
+    )
 
     _folder: Path = PrivateAttr(default=Path())
     _problem: Problem | None = PrivateAttr(default=None)
@@ -400,6 +441,7 @@ class Scenario(Section):
             points += grid.points
             if points > MAX_LINK_POINTS:
                 raise wrong(f"expected at most {MAX_LINK_POINTS} link points, found {points}", at)
+            _check_ideal(grid, at)
             layers = _layers_of(grid, at)
             _check_channels(grid, at, layers)
             _check_transmissions(grid, at, layers)
@@ -411,6 +453,15 @@ class Scenario(Section):
                 for codec in self.codecs
             ):
                 _check_analog(grid, at)
+        return self
+
+    @model_validator(mode="after")
+    def _comparison_is_possible(self) -> Scenario:
+        if self.comparison is not None:
+            _check_comparison(self.comparison, [each.name for each in self.codecs])
+            _check_comparable(self.comparison, self.link_grids())
+            reference = self.comparison.reference or self.codecs[0].name
+            _check_reference_protection(self.comparison, self.link_grids(reference))
         return self
 
 
@@ -426,7 +477,9 @@ def _layers_of(grid: Link, at: Place) -> list[LayerSetting]:
     layers: dict[LayerSetting, None] = {}
     for modulation, code_rate, table in schemes:
         for times, erasure_rate in itertools.product(grid.transmissions, grid.erasure_rate):
-            link = LayerSetting(modulation, float(code_rate), times, float(erasure_rate))
+            # Nothing that is checked depends on capacity's value.
+            rate = 1.0 if code_rate == CAPACITY else float(code_rate)
+            link = LayerSetting(modulation, rate, times, float(erasure_rate))
             for index, protection in enumerate(grid.protection):
                 try:
                     found = protection.settings(link, partial(mcs_scheme, table))
@@ -460,6 +513,107 @@ def _check_analog(grid: Link, at: Place) -> None:
             )
 
 
+def _check_comparison(comparison: Comparison, codecs: Sequence[str]) -> None:
+    reference = comparison.reference
+    if reference is not None and reference not in codecs:
+        raise wrong(
+            f"expected a codec's name, found {reference!r}" + did_you_mean(reference, codecs),
+            ("comparison", "reference"),
+        )
+
+
+def _check_reference_protection(comparison: Comparison, grids: Sequence[Link]) -> None:
+    """grids: those of the reference codec."""
+    wanted = comparison.reference_protection
+    names = list(dict.fromkeys(each.name for grid in grids for each in grid.protection))
+    if wanted is not None and wanted not in names:
+        raise wrong(
+            f"expected a protection of the reference, {' or '.join(names)}, found {wanted!r}",
+            ("comparison", "reference_protection"),
+        )
+
+
+def _check_comparable(comparison: Comparison, grids: Sequence[Link]) -> None:
+    """Schemes meet at the same SNR, and each published result has a place in some figure."""
+    if any(grid.ebn0_db for grid in grids):
+        raise wrong(
+            "expected snr_db, found ebn0_db, at which every scheme has its own Es/N0: set snr_db",
+            ("comparison",),
+        )
+    for index, each in enumerate(comparison.published or ()):
+        met = {
+            pair
+            for grid in grids
+            if set(each.channel) & set(grid.channel)
+            and any(loss.mean_loss == 0 for loss in grid.packet_loss)
+            for pair in itertools.product(grid.snr_db, grid.cbr)
+        }
+        along_snr = sum(cbr == each.cbr for _, cbr in met)
+        along_cbr = sum(snr_db == each.snr_db for snr_db, _ in met)
+        if max(along_snr, along_cbr) < 2:
+            raise wrong(
+                f"found {each.channel[0].label}, {each.snr_db:g} dB and CBR {each.cbr}, which no "
+                "figure shows: expected a channel with several SNRs at its CBR, or several CBRs at "
+                "its SNR, without packet loss",
+                ("comparison", "published", index),
+            )
+
+
+def _check_ideal(grid: Link, at: Place) -> None:
+    """An ideal code goes with spectral_efficiency and with nothing that looks at bits."""
+    if "ideal" not in grid.coding:
+        if grid.spectral_efficiency:
+            raise wrong(
+                "expected coding: ideal with spectral_efficiency: other codes have modulation and "
+                "code_rate, or mcs",
+                (*at, "spectral_efficiency"),
+            )
+        return
+    if not grid.spectral_efficiency:
+        raise wrong(
+            "expected spectral_efficiency with coding ideal, in bits per complex symbol, instead "
+            "of modulation, code_rate and mcs",
+            (*at, "coding"),
+        )
+    for key, expected, found in (
+        ("coding", "ideal", grid.coding),
+        ("damage", "drop", grid.damage),
+        ("protection", "equal", [each.policy for each in grid.protection]),
+    ):
+        if set(found) != {expected}:
+            other = next(each for each in found if each != expected)
+            raise wrong(
+                f"expected {key}: {expected} with an ideal code, found {other}: say so in a sweep "
+                "of its own",
+                (*at, key),
+            )
+    _check_ideal_channels(grid, at)
+
+
+def _check_ideal_channels(grid: Link, at: Place) -> None:
+    from channels.errors import ChannelError
+    from channels.ideal import check_ideal_channel
+
+    for channel in grid.channel:
+        try:
+            check_ideal_channel(make_part("channel", channel))
+        except ChannelError as error:
+            raise wrong(str(error), (*at, "channel")) from None
+        if CAPACITY not in grid.spectral_efficiency:
+            continue
+        if channel.type != "awgn":
+            raise wrong(
+                f"expected capacity with the channel awgn alone, found {channel.label}: the sender "
+                "does not know the fade; give a list of numbers, and look at the best of them",
+                (*at, "spectral_efficiency"),
+            )
+        if not grid.snr_db:
+            raise wrong(
+                "expected capacity with snr_db, found ebn0_db, which hangs on the rate",
+                (*at, "spectral_efficiency"),
+            )
+
+
 def _check_polar(grid: Link, at: Place, layers: Sequence[LayerSetting], max_bytes: int) -> None:
     if "polar" not in grid.coding:
         return
@@ -478,8 +632,8 @@ def _check_polar(grid: Link, at: Place, layers: Sequence[LayerSetting], max_byte
 
 
 def _check_plans(grid: Link, at: Place) -> None:
-    """Plans are made with block error tables."""
-    if "tables" in grid.fidelity:
+    """Plans are made with block error tables; an ideal code needs none."""
+    if "tables" in grid.fidelity and "ideal" not in grid.coding:
         _check_tables(grid, at, "fidelity tables: others need the exact link")
     planned = [each.policy for each in grid.protection if each.policy in PLANNED]
     if not planned:

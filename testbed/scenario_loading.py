@@ -13,10 +13,11 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 
 from testbed.codec_sections import CODEC_SECTIONS
+from testbed.comparison_section import Comparison, Published
 from testbed.errors import ScenarioError, ScenarioProblem
 from testbed.protection import LayerProtection, Objective, Protection
 from testbed.scenario import (
-    SCHEME_KEYS,
+    SCHEME_RIVALS,
     Figures,
     ImageSource,
     Link,
@@ -33,7 +34,7 @@ def load_scenario(path: Path, overrides: Sequence[str] = ()) -> Scenario:
     """Reads, changes by `overrides` and checks a scenario.
 
     Each override is the KEY=VALUE of a `--set`, such as `link.snr_db=[0,5]`; setting one of snr_db
-    and ebn0_db takes the other away, and mcs and modulation or code_rate do so, too. Raises
+    and ebn0_db takes the other away, and the ways to say modulation and rate do so, too. Raises
     ScenarioError, with a line for each problem found.
     """
     document = read_document(path)
@@ -66,8 +67,7 @@ def _later_problem(
 _RIVALS = {
     "snr_db": ("ebn0_db",),
     "ebn0_db": ("snr_db",),
-    "mcs": SCHEME_KEYS,
-    **dict.fromkeys(SCHEME_KEYS, ("mcs",)),
+    **SCHEME_RIVALS,
 }
 
 
@@ -95,6 +95,8 @@ _SECTIONS: dict[str, type[Section]] = {
     "packets": Packets,
     "figures": Figures,
     "strip": Strip,
+    "comparison": Comparison,
+    "published": Published,
     **CODEC_SECTIONS,
 }
 

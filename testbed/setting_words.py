@@ -34,15 +34,49 @@ def setting_words(setting: dict[str, object], varying: Sequence[str], protection
     protections: all that are meant.
     """
     words = [part_words(str(setting["channel"]))]
-    coding = {"ldpc": "", "none": "uncoded"}.get(str(setting["coding"]), str(setting["coding"]))
-    rate = "" if coding == "uncoded" else f"rate {setting['code_rate']:.3g}"
     modulation = str(setting["modulation"])
-    scheme = " ".join(filter(None, [modulation.upper(), coding, rate]))
+    scheme = _code_words(setting)
     if len(protections) > 1 and "equal" in protections:
         words.append(f"equal: {scheme}")
     # A policy that chooses schemes goes by its own name, unless the scenario gave it another.
     elif len(protections) == 1 and not protections & set(PLANNED):
         words.append(ANALOG if modulation == ANALOG else scheme)
+    words += _given_words(setting, varying)
+    words += _sent_again_words(setting, varying)
+    words += _tier_words(setting, varying)
+    words += _erasure_words(setting, varying)
+    if len(protections) == 1 and not protections & {"equal", ANALOG}:
+        words.append(f"protection {setting['protection']}")
+    return ", ".join(words)
+
+
+def medium_words(medium: dict[str, object], varying: Sequence[str]) -> str:
+    """The channel always, the rest of what a sender is given where it varies or is not the default.
+
+    medium: values of columns, without the one along an axis. varying: columns of several values.
+    """
+    words = [part_words(str(medium["channel"])), *_given_words(medium, varying)]
+    return ", ".join([*words, *_tier_words(medium, varying)])
+
+
+def scheme_words(scheme: dict[str, object]) -> str:
+    """Modulation and code rate, the rest of what a sender may choose if it is not the default."""
+    if scheme["modulation"] == ANALOG:
+        return ANALOG
+    words = [_code_words(scheme), *_sent_again_words(scheme, ()), *_erasure_words(scheme, ())]
+    return " ".join(words)
+
+
+def _code_words(scheme: dict[str, object]) -> str:
+    if scheme["coding"] == "ideal":
+        return f"ideal code, {scheme['code_rate']:.3g} bits per symbol"
+    coding = {"ldpc": "", "none": "uncoded"}.get(str(scheme["coding"]), str(scheme["coding"]))
+    rate = "" if coding == "uncoded" else f"rate {scheme['code_rate']:.3g}"
+    return " ".join(filter(None, [str(scheme["modulation"]).upper(), coding, rate]))
+
+
+def _given_words(setting: dict[str, object], varying: Sequence[str]) -> list[str]:
+    words = []
     if "snr_db" in setting:
         words.append(f"$E_s/N_0$ {setting['snr_db']:g} dB")
     if "cbr" in setting:
@@ -56,22 +90,34 @@ def setting_words(setting: dict[str, object], varying: Sequence[str], protection
         words.append(part_words(str(setting["loss_model"])))
     if "fading_block" in varying or setting["fading_block"] != "packet":
         words.append(f"fade per {setting['fading_block']}")
-    times = setting["transmissions_allowed"]
+    return words
+
+
+def _sent_again_words(scheme: dict[str, object], varying: Sequence[str]) -> list[str]:
+    words = []
+    times = scheme["transmissions_allowed"]
     if "transmissions_allowed" in varying or times != 1:
         words.append(f"{times} transmission{'s' * (times != 1)}")
-    if "harq" in varying or setting["harq"] != "incremental":
-        words.append(str(setting["harq"]))
+    if "harq" in varying or scheme["harq"] != "incremental":
+        words.append(str(scheme["harq"]))
+    return words
+
+
+def _tier_words(setting: dict[str, object], varying: Sequence[str]) -> list[str]:
+    words = []
     if "fidelity" in varying or setting["fidelity"] != "exact":
         words.append({"exact": "bit by bit", "tables": "by tables"}[str(setting["fidelity"])])
     if "damage" in varying or setting["damage"] != "drop":
         words.append(
             {"drop": "errors dropped", "deliver": "errors delivered"}[str(setting["damage"])]
         )
-    if "erasure_rate" in varying or setting["erasure_rate"] != 1.0:
-        words.append(f"erasure rate {setting['erasure_rate']:.3g}")
-    if len(protections) == 1 and not protections & {"equal", ANALOG}:
-        words.append(f"protection {setting['protection']}")
-    return ", ".join(words)
+    return words
+
+
+def _erasure_words(scheme: dict[str, object], varying: Sequence[str]) -> list[str]:
+    if "erasure_rate" in varying or scheme["erasure_rate"] != 1.0:
+        return [f"erasure rate {scheme['erasure_rate']:.3g}"]
+    return []
 
 
 def part_words(label: str) -> str:

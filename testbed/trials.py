@@ -20,7 +20,14 @@ from testbed.adaptation import Adaptation
 from testbed.link_parts import LinkPart, mcs_scheme
 from testbed.protection import LayerSetting, Policy
 from testbed.scenario import Link, Scenario, canonical_json
-from testbed.scenario_values import MODULATION_BITS, as_fraction, rounded_db
+from testbed.scenario_values import (
+    CAPACITY,
+    GAUSSIAN,
+    MODULATION_BITS,
+    SpectralEfficiency,
+    as_fraction,
+    rounded_db,
+)
 
 ID_VERSION = 4
 """Part of every id. Raised when a change of the simulation makes earlier results incomparable."""
@@ -34,7 +41,8 @@ class LinkPoint:
 
     snr_db       Es/N0 in dB per complex channel use, 9 decimals
     ebn0_db      Eb/N0 in dB per information bit, 9 decimals, always derived from `snr_db`
-    modulation, code_rate   the link's own, as given or by mcs; without coding the rate is 1
+    modulation, code_rate   the link's own, as given or by mcs; without coding the rate is 1, of an
+                 ideal code it is in bits per complex symbol, and the modulation `GAUSSIAN`
     cbr          complex channel uses per source value (3 H W), > 0; exact, so that budgets are
     channel, packet_loss   types and parameters (link_parts.py)
     transmissions, erasure_rate   the link's own
@@ -54,7 +62,7 @@ class LinkPoint:
     cbr: Fraction
     packet_loss: LinkPart
     fading_block: str
-    coding: Literal["ldpc", "polar", "ldpc_polar", "none"]
+    coding: Literal["ldpc", "polar", "ldpc_polar", "none", "ideal"]
     harq: Literal["incremental", "chase"]
     transmissions: int
     damage: Literal["drop", "deliver"]
@@ -133,8 +141,21 @@ def analog_point(point: LinkPoint) -> LinkPoint:
 
 
 def bits_per_use_db(code_rate: float, modulation: str) -> float:
-    """10 log10(R log2 M): Es/N0 minus Eb/N0, in dB. KeyError for an unknown modulation."""
-    return 10 * math.log10(code_rate * MODULATION_BITS[modulation])
+    """10 log10(R log2 M): Es/N0 minus Eb/N0, in dB. KeyError for an unknown modulation.
+
+    With an ideal code 10 log10(R), R in bits per complex symbol.
+    """
+    bits = 1 if modulation == GAUSSIAN else MODULATION_BITS[modulation]
+    return 10 * math.log10(code_rate * bits)
+
+
+def capacity_bits_per_use(snr_db: float) -> float:
+    """log2(1 + Es/N0), the capacity of white noise per complex channel use.
+
+    To 10 digits, so that the last one of a logarithm never decides a trial's identity.
+    """
+    capacity = math.log1p(10 ** (snr_db / 10)) / math.log(2)
+    return float(f"{capacity:.10g}")
 
 
 def budget_channel_uses(cbr: Fraction | float | str, height: int, width: int) -> int:
@@ -181,6 +202,9 @@ def expand_trials(
             "codec": codec.model_dump(mode="json"),
             "codec_fingerprint": codec_fingerprints[codec.name],
         }
+        if scenario.metrics:
+            # A row holds them. Their order is the table's alone.
+            identity["metrics"] = sorted(metric.identity for metric in scenario.metrics)
         links = expand_links(scenario, codec.name)
         met = dict.fromkeys(map(analog_point, links)) if codec.analog else links
         grid = itertools.product(met, enumerate(images), range(scenario.repetitions))
@@ -205,13 +229,13 @@ def _grid_points(grid: Link) -> Iterator[LinkPoint]:
         grid.channel, grid.schemes(), grid.coding, grid.cbr, grid.packet_loss, grid.fading_block
     )
     for channel, (modulation, rate, mcs_table), coding, cbr, packet_loss, fading_block in media:
-        code_rate = 1.0 if coding == "none" else float(rate)
-        gain_db = bits_per_use_db(code_rate, modulation)
         ways = itertools.product(
             grid.harq, grid.transmissions, grid.damage, grid.fidelity, grid.erasure_rate,
             grid.protection, grid.snr_db or grid.ebn0_db,
         )  # fmt: skip
         for harq, transmissions, damage, fidelity, erasure_rate, protection, given_db in ways:
+            code_rate = _code_rate(coding, rate, given_db)
+            gain_db = bits_per_use_db(code_rate, modulation)
             snr_db = given_db if grid.snr_db else rounded_db(given_db + gain_db)
             own = LayerSetting(modulation, code_rate, transmissions, float(erasure_rate))
             layers = protection.settings(own, partial(mcs_scheme, mcs_table))
@@ -238,6 +262,13 @@ def _grid_points(grid: Link) -> Iterator[LinkPoint]:
                 adaptation=protection.adaptation,
                 layers=layers,
             )
+
+
+def _code_rate(coding: str, rate: SpectralEfficiency, snr_db: float) -> float:
+    """As it is applied: without coding there is none."""
+    if coding == "none":
+        return 1.0
+    return capacity_bits_per_use(snr_db) if rate == CAPACITY else float(rate)
 
 
 def _short_hash(data: dict[str, Any]) -> str:

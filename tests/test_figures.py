@@ -185,7 +185,7 @@ def test_many_settings_go_on_further_pages_and_none_vanishes_unsaid(tmp_path: Pa
 
 def test_names_stay_text(tmp_path: Path) -> None:
     frame = table().assign(ssim=np.nan).replace({"codec": {"jpeg": "null", "layered": "007"}})
-    frame = frame.assign(trial_id="1e5", scenario="nan")
+    frame = frame.assign(trial_id="1e5", scenario="nan")[["trial_id", "scenario", *frame]]
     frame.to_csv(tmp_path / "trials.csv", index=False, na_rep="nan")
     read = read_table(tmp_path / "trials.csv")
     assert set(read["codec"]) == {"null", "007"}

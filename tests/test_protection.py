@@ -109,7 +109,7 @@ def test_without_coding_the_rate_is_one() -> None:
         ("mcs: 28, mcs_table: 2", "link.mcs: MCS index of table 2: expected 0 .. 27, found 28"),
         ("mcs: [1, 1]", "1 is in the list twice"),
         ("mcs_table: 4", "expected a whole number from 1 to 3, found 4"),
-        ("coding: turbo", "link.coding: expected one of ldpc, polar, ldpc_polar, none; found"),
+        ("coding: turbo", "expected one of ldpc, polar, ldpc_polar, none, ideal; found"),
         ("harq: chace", "did you mean 'chase'?"),
         ("damage: keep", "expected one of drop, deliver"),
         ("transmissions: 0", "expected a whole number from 1 to 32, found 0"),

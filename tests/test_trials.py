@@ -54,7 +54,6 @@ def test_a_sweep_is_for_the_codecs_that_it_names() -> None:
     assert ids_of(scenario) > ids_of(scenario_of("link: {cbr: [1/3, 1/6], snr_db: 10}"))
 
 
-
 def test_link_alone_is_a_grid_with_snr_fastest() -> None:
     links = expand_links(scenario_of("link: {snr_db: [5, 0], cbr: [1/6, 1/3]}"))
     assert [(link.cbr, link.snr_db) for link in links] == [

@@ -1,0 +1,222 @@
+"""comparison.csv: codecs at their best over each medium, with intervals and paired differences.
+
+    trials.csv --envelope--> Points --compare--> a row for each (codec, protection, kind, medium)
+
+The kinds are `real` codes, `ideal` ones, `uncoded` symbols and `analog` codecs. A difference is of
+mean PSNR, paired picture by picture and draw by draw, to the reference codec over the same medium.
+It is to the reference's curve of the same kind, else to its real or analog one; and to that of the
+protection that is asked for, else of the same, else to its first. The intervals are those of
+`intervals.py`, an envelope's schemes being taken as given.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from testbed.envelope import Kind, Medium, Point, envelope, scheme_points
+from testbed.errors import OutputError
+from testbed.intervals import intraclass_correlation, mean_interval, rate_interval, resampled
+from testbed.metrics import EXACT_PSNR_DB
+from testbed.protection import PLANNED
+from testbed.setting_words import scheme_words
+
+COMPARISON_CSV = "comparison.csv"
+QUANTILES = {"psnr_q05_db": 0.05, "psnr_median_db": 0.5, "psnr_q95_db": 0.95}
+
+
+def compare(
+    table: pd.DataFrame,
+    codecs: Sequence[str],
+    reference: str,
+    outage_psnr_db: float,
+    reference_protection: str | None = None,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """comparison.csv, and the curves of the single schemes below its real ones.
+
+    table: a trials.csv as `read_table` gives it. codecs: names, in the order wanted.
+
+    Exact pictures count as EXACT_PSNR_DB. A metric that is 0 or 1 is a share, with the interval of
+    one. The second table has codec, protection, the medium's columns, `scheme` and `psnr_db`.
+    Neither depends on the order of the table's rows.
+    """
+    values = {name: _finite(table, name) for name in metrics_of(table)}
+    psnr_db = values.pop("psnr_db")
+    values["outage"] = (psnr_db < outage_psnr_db).astype(np.float64)
+    values["failed"] = table["failed"].to_numpy(np.float64)
+    shares = [name for name, value in values.items() if _is_share(value)]
+    singles = scheme_points(table)
+    points = envelope(singles, psnr_db)
+    points.sort(key=lambda p: (codecs.index(p.codec), p.protection != "equal"))
+    uses = table["channel_uses"].to_numpy(np.float64)
+    others = _Reference(
+        [point for point in points if point.codec == reference], reference_protection
+    )
+    rows = []
+    for _, curve in itertools.groupby(points, lambda p: (p.codec, p.protection, p.kind)):
+        along = list(curve)
+        # A point without events does not tell how alike a picture's draws are: the curve does.
+        alike = {
+            name: intraclass_correlation(_events(values[name][point.rows]) for point in along)
+            for name in shares
+        }
+        for point in along:
+            row = _heading(point) | _mean("psnr_db", psnr_db[point.rows], None)
+            for column, level in QUANTILES.items():
+                row[column] = float(np.quantile(psnr_db[point.rows], level))
+            for name, value in values.items():
+                row |= _mean(name, value[point.rows], alike.get(name))
+            row["outage_psnr_db"] = outage_psnr_db
+            row["channel_uses"] = float(uses[point.rows].mean())
+            rows.append(row | _difference(point, others.of(point), psnr_db))
+    return pd.DataFrame(rows), _single_schemes(singles, psnr_db)
+
+
+def write_comparison(frame: pd.DataFrame, path: Path) -> Path:
+    """As CSV of six significant digits; what is undefined is `nan`. Raises OutputError."""
+    partial = path.with_suffix(".partial")
+    try:
+        frame.to_csv(partial, index=False, float_format="%.6g", na_rep="nan", lineterminator="\n")
+        partial.replace(path)
+    except OSError as error:
+        raise OutputError(f"{path}: cannot write ({error.strerror})") from error
+    return path
+
+
+def metrics_of(table: pd.DataFrame) -> list[str]:
+    """The columns of quality: PSNR, SSIM, and all that follow `failed`."""
+    columns = list(table.columns)
+    return ["psnr_db", "ssim", *columns[columns.index("failed") + 1 :]]
+
+
+def interval_columns(metric: str) -> tuple[str, str]:
+    """Where the interval of a metric's mean stands: "psnr_db" has "psnr_low_db"."""
+    stem = metric.removesuffix("_db")
+    unit = metric[len(stem) :]
+    return f"{stem}_low{unit}", f"{stem}_high{unit}"
+
+
+class _Reference:
+    """The reference codec's points, to be found by another's."""
+
+    def __init__(self, points: Sequence[Point], protection: str | None) -> None:
+        """protection: the one that all others are compared with; None: each with its own."""
+        self._protection = protection
+        self._by_medium: dict[Medium, list[Point]] = {}
+        for point in points:
+            self._by_medium.setdefault(point.medium.as_known_to("analog"), []).append(point)
+
+    def of(self, point: Point) -> Point | None:
+        """The point that `point` is compared with; None: there is none, or it is its own."""
+        kinds: tuple[Kind, ...] = (point.kind, "real", "analog")
+        protection = self._protection or point.protection
+        found = [
+            each
+            for each in self._by_medium.get(point.medium.as_known_to("analog"), [])
+            if each.kind in kinds
+            and (each.codec != point.codec or self._other_protection(each, point))
+            and each.medium.as_known_to(each.kind, point.kind)
+            == point.medium.as_known_to(each.kind, point.kind)
+        ]
+        return min(
+            found,
+            key=lambda each: (
+                kinds.index(each.kind),
+                each.protection != protection,
+                each.medium != point.medium,
+            ),
+            default=None,
+        )
+
+    def _other_protection(self, own: Point, point: Point) -> bool:
+        """Whether a codec is compared with itself: under the protection that is asked for."""
+        return own.protection == self._protection != point.protection
+
+
+def _finite(table: pd.DataFrame, metric: str) -> NDArray[np.float64]:
+    """Values of all rows; exact pictures count as EXACT_PSNR_DB where the metric is in dB."""
+    values = table[metric].to_numpy(np.float64)
+    return np.minimum(values, EXACT_PSNR_DB) if metric.endswith("_db") else values
+
+
+def _heading(point: Point) -> dict[str, Any]:
+    images, draws = point.rows.shape
+    schemes = [scheme_words(each._asdict()) for each in point.schemes]
+    # A policy that chooses schemes goes by its own name.
+    if point.protection in PLANNED:
+        schemes = [point.protection]
+    return {
+        "codec": point.codec,
+        "protection": point.protection,
+        "kind": point.kind,
+        **point.medium._asdict(),
+        "schemes": " | ".join(schemes),
+        "images": images,
+        "draws": draws,
+        "interval_over": resampled(images, draws),
+    }
+
+
+def _mean(name: str, values: NDArray[np.float64], correlation: float | None) -> dict[str, float]:
+    """With its interval. correlation: of a picture's draws, of what is 0 or 1."""
+    low, high = interval_columns(name)
+    # A metric may be undefined for some pictures, whatever arrives of them.
+    values = values[~np.isnan(values).any(1)]
+    if not len(values):
+        return dict.fromkeys((name, low, high), math.nan)
+    if correlation is None:
+        ends = mean_interval(values)
+    else:
+        ends = rate_interval(_events(values), correlation)
+    return {name: float(values.mean()), low: ends[0], high: ends[1]}
+
+
+def _is_share(values: NDArray[np.float64]) -> bool:
+    defined = values[~np.isnan(values)]
+    return bool(((defined == 0.0) | (defined == 1.0)).all())
+
+
+def _events(values: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Of the pictures that have a value."""
+    events: NDArray[np.bool_] = values[~np.isnan(values).any(1)] == 1.0
+    return events
+
+
+def _difference(
+    point: Point, other: Point | None, psnr_db: NDArray[np.float64]
+) -> dict[str, str | float]:
+    words, mean, low, high = "", math.nan, math.nan, math.nan
+    if other is not None:
+        words = f"{other.codec}, {other.kind}, {other.protection}"
+        paired = psnr_db[point.rows] - psnr_db[other.rows]
+        mean = float(paired.mean())
+        low, high = mean_interval(paired)
+    return {
+        "reference": words,
+        "difference_db": mean,
+        "difference_low_db": low,
+        "difference_high_db": high,
+    }
+
+
+def _single_schemes(points: Sequence[Point], psnr_db: NDArray[np.float64]) -> pd.DataFrame:
+    rows = [
+        {
+            "codec": point.codec,
+            "protection": point.protection,
+            **point.medium._asdict(),
+            "scheme": scheme_words(point.schemes[0]._asdict()),
+            "psnr_db": float(psnr_db[point.rows].mean()),
+        }
+        for point in sorted(points, key=lambda p: (p.medium.order, p.schemes[0].order))
+        if point.kind == "real"
+    ]
+    columns = ["codec", "protection", *Medium._fields, "scheme", "psnr_db"]
+    return pd.DataFrame(rows, columns=columns)

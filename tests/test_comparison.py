@@ -1,0 +1,300 @@
+"""comparison.csv and its figures: paired differences, kinds of curves, order, exact pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from test_envelope import table
+
+from testbed.comparison import compare, write_comparison
+from testbed.comparison_figures import _layouts, _looks, _note, _panels, draw_comparison
+from testbed.comparison_section import Published
+from testbed.errors import ScenarioError
+from testbed.figures import METRICS, read_table
+from testbed.metrics import EXACT_PSNR_DB
+from testbed.run_command import run_scenario
+from testbed.scenario_loading import check_document, load_scenario
+from testbed.yaml_source import parse_document
+
+CODECS = ("layered", "jpeg", "deepjscc")
+ENDS = ("difference_low_db", "difference_high_db")
+
+
+def compared(
+    frame: pd.DataFrame, outage_db: float = 20.0, protection: str | None = None
+) -> pd.DataFrame:
+    return compare(frame.reset_index(drop=True), CODECS, "layered", outage_db, protection)[0]
+
+
+def analog(**columns: object) -> pd.DataFrame:
+    given = {"codec": "deepjscc", "modulation": "analog", "coding": "none", "protection": "analog"}
+    frame = table(**given, code_rate=np.nan, fidelity="exact", **columns)
+    return frame.drop_duplicates(["snr_db", "image", "repetition"])
+
+
+def drawn(frame: pd.DataFrame, folder: Path, published: tuple[Published, ...] = ()) -> set[str]:
+    rows, singles = compare(frame.reset_index(drop=True), CODECS, "layered", 20.0)
+    labels = dict(zip(CODECS, CODECS, strict=True))
+    files, skipped = draw_comparison(rows, singles, METRICS, labels, "layered", published, folder)
+    assert skipped == 0
+    return {file.name for file in files if file.suffix == ".png"}
+
+
+# --- The table ------------------------------------------------------------------------------
+
+
+def test_a_difference_is_paired() -> None:
+    """Pictures differ by 5 dB, codecs by 1 dB on each: the difference is known far better."""
+    frame = table(24)
+    pictures = frame["image"].map({n: 5 * k % 17 for k, n in enumerate(frame["image"].unique())})
+    noise = np.random.default_rng(0).normal(0, 0.1, len(frame))
+    frame = frame.assign(psnr_db=20 + pictures + (frame["codec"] == "jpeg") + noise)
+    rows = compared(frame)
+    of_jpeg = rows[rows["codec"] == "jpeg"]
+    assert of_jpeg["difference_db"].to_numpy() == pytest.approx(1.0, abs=0.1)
+    width = of_jpeg[ENDS[1]] - of_jpeg[ENDS[0]]
+    assert (width < 0.1 * (of_jpeg["psnr_high_db"] - of_jpeg["psnr_low_db"])).all()
+    assert (of_jpeg["reference"] == "layered, real, equal").all()
+    assert rows.loc[rows["codec"] == "layered", "difference_db"].isna().all()
+
+
+def test_a_difference_is_to_the_curve_of_the_same_kind_over_the_same_medium() -> None:
+    ideal = table(coding="ideal", modulation="gaussian", fidelity="exact")
+    rows = compared(pd.concat([table(fidelity="tables"), ideal, analog()]))
+    words = dict(zip(zip(rows["codec"], rows["kind"], strict=True), rows["reference"], strict=True))
+    assert words["jpeg", "ideal"] == "layered, ideal, equal"
+    assert words["jpeg", "real"] == "layered, real, equal"
+    # Analog codecs have no tier of fidelity: they meet what tables stand for, too.
+    assert words["deepjscc", "analog"] == "layered, real, equal"
+    by_key = rows.set_index(["codec", "kind", "snr_db"])["psnr_db"]
+    for _, row in rows[rows["reference"] != ""].iterrows():
+        kind = row["kind"] if row["kind"] != "analog" else "real"
+        expected = row["psnr_db"] - by_key["layered", kind, row["snr_db"]]
+        assert row["difference_db"] == pytest.approx(expected)
+
+
+def test_a_difference_is_to_the_same_protection() -> None:
+    rows = compared(pd.concat([table(), table(protection="planned", seed=3)]))
+    of_jpeg = rows[rows["codec"] == "jpeg"]
+    assert (of_jpeg["reference"] == "layered, real, " + of_jpeg["protection"]).all()
+
+
+def test_a_difference_is_to_the_protection_that_is_asked_for() -> None:
+    frame = pd.concat([table(), table(protection="planned", seed=3), analog()])
+    rows = compared(frame, protection="planned")
+    own = (rows["codec"] == "layered") & (rows["protection"] == "planned")
+    assert (rows.loc[~own, "reference"] == "layered, real, planned").all()
+    assert (rows.loc[own, "reference"] == "").all()
+    # What protection brings is a paired difference as well.
+    by_key = rows.set_index(["codec", "protection", "snr_db"])["psnr_db"]
+    for _, row in rows[(rows["codec"] == "layered") & ~own].iterrows():
+        expected = row["psnr_db"] - by_key["layered", "planned", row["snr_db"]]
+        assert row["difference_db"] == pytest.approx(expected)
+
+
+def test_the_order_of_rows_changes_nothing() -> None:
+    frame = pd.concat([table(), analog()])
+    one, other = compared(frame), compared(frame.sample(frac=1, random_state=1))
+    pd.testing.assert_frame_equal(one, other)
+
+
+def test_nothing_lost_of_some_is_not_never() -> None:
+    rows = compared(table(psnr_db=30.0))
+    assert (rows["failed"] == 0).all()
+    assert (rows["outage"] == 0).all()
+    # No point of the curve tells how alike a picture's draws are: 12 pictures count as 12.
+    assert rows["failed_high"].to_numpy() == pytest.approx(1.96**2 / (12 + 1.96**2), rel=1e-3)
+    assert (rows["outage_high"] > 3 / 36).all()
+
+
+def test_exact_pictures_count_as_stated() -> None:
+    rows = compared(table(psnr_db=np.inf))
+    assert (rows[["psnr_db", "psnr_low_db", "psnr_q95_db"]] == EXACT_PSNR_DB).all().all()
+
+
+def test_outage_is_the_share_of_pictures_below() -> None:
+    frame = table(psnr_db=np.tile([19.9, 20.0, 25.0], 144))
+    rows = compared(frame)
+    assert rows["outage"].to_numpy() == pytest.approx(1 / 3)
+    assert (rows["psnr_median_db"] == 20.0).all()
+
+
+def test_further_metrics_have_means_and_shares_have_intervals_that_never_vanish() -> None:
+    frame = table()
+    frame["task"] = np.where(frame["image"] == "picture 3", np.nan, 1.0)
+    frame["ms_ssim"] = frame["ssim"].where(frame["image"] != "picture 3")
+    rows = compared(frame)
+    assert (rows["task"] == 1.0).all()
+    assert (rows["task_low"] < 0.9).all()
+    assert rows["ms_ssim"].notna().all()
+    assert (rows["ms_ssim_low"] < rows["ms_ssim"]).all()
+
+
+def test_the_file_is_of_six_digits(tmp_path: Path) -> None:
+    file = write_comparison(compared(table()), tmp_path / "comparison.csv")
+    read = pd.read_csv(file)
+    assert list(read["codec"].unique()) == ["layered", "jpeg"]
+    assert read["psnr_db"].to_numpy() == pytest.approx(compared(table())["psnr_db"], rel=1e-5)
+
+
+# --- The figures ----------------------------------------------------------------------------
+
+
+def test_figures_of_each_quantity(tmp_path: Path) -> None:
+    assert drawn(pd.concat([table(), analog()]), tmp_path) == {
+        "comparison_psnr_vs_snr_32x32.png", "comparison_ssim_vs_snr_32x32.png",
+        "comparison_outage_vs_snr_32x32.png",
+    }  # fmt: skip
+
+
+def test_figures_without_any_real_code(tmp_path: Path) -> None:
+    frame = table(coding="none", damage="deliver")
+    assert "comparison_psnr_vs_snr_32x32.png" in drawn(frame, tmp_path)
+
+
+def test_one_snr_gives_no_figure(tmp_path: Path) -> None:
+    frame = table()
+    assert drawn(frame[frame["snr_db"] == 0.0], tmp_path) == set()
+
+
+def test_kinds_share_a_panel() -> None:
+    frame = pd.concat(
+        [
+            table(fidelity="tables"),
+            table(coding="ideal", modulation="gaussian", fidelity="exact"),
+            table(coding="none", modulation="bpsk", fidelity="exact"),
+            analog(),
+        ]
+    )
+    frame = frame.drop_duplicates(["codec", "snr_db", "coding", "code_rate", "image", "repetition"])
+    rows, singles = compare(frame.reset_index(drop=True), CODECS, "layered", 20.0)
+    (panel,) = _panels(rows, singles, "snr_db")
+    assert set(panel.rows["kind"]) == {"real", "ideal", "uncoded", "analog"}
+    assert panel.title == "AWGN, CBR 0.25, by tables"
+    assert len(panel.rows) == len(rows)
+    assert panel.singles["scheme"].nunique() == 3
+
+
+@pytest.mark.parametrize(
+    ("images", "words"),
+    [
+        (12, ("chosen by the other half of the images", "95 % interval over images")),
+        (8, ("chosen by the same images", "95 % interval over images")),
+        (3, ("chosen by the same images", "95 % interval over draws")),
+    ],
+)
+def test_the_note_says_what_was_chosen_and_resampled_on(images: int, words: tuple[str]) -> None:
+    rows, singles = compare(table(images), CODECS, "layered", 20.0)
+    (layout, *_) = _layouts(rows, METRICS)
+    note = _note(_panels(rows, singles, "snr_db"), layout)
+    assert all(each in note for each in words)
+
+
+def test_an_analog_codec_alone_has_a_panel() -> None:
+    rows, singles = compare(analog().reset_index(drop=True), CODECS, "deepjscc", 20.0)
+    (panel,) = _panels(rows, singles, "snr_db")
+    assert set(panel.rows["codec"]) == {"deepjscc"}
+
+
+def test_twelve_codecs_look_different_in_colour_and_in_grey() -> None:
+    names = [f"codec{k}" for k in range(12)]
+    frame = pd.DataFrame({"codec": names, "protection": "equal"})
+    looks = _looks(frame, dict(zip(names, names, strict=True)), "codec3").values()
+    styles = [look.style for look in looks]
+    assert len({style["marker"] for style in styles}) == 12
+    assert len({(style["color"], style["markerfacecolor"]) for style in styles}) == 12
+    assert [look.label for look in looks if look.width == max(k.width for k in looks)] == ["codec3"]
+
+
+def test_the_same_table_gives_the_same_bytes(tmp_path: Path) -> None:
+    given = {"label": "A. N. Other", "snr_db": 5, "cbr": "1/4", "psnr_db": 29}
+    published = (Published.model_validate(given),)
+    names = drawn(table(), tmp_path / "a", published)
+    assert drawn(table(), tmp_path / "b", published) == names
+    for name in names:
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+# --- The scenario ---------------------------------------------------------------------------
+
+SCENARIO = """\
+images: {source: samples32, limit: 6}
+codecs: [{type: jpeg}, {type: jpeg2000}]
+link: {snr_db: [4, 12], mcs: [2, 9], cbr: 1/6, fidelity: tables}
+comparison:
+"""
+
+
+def problem(section: str) -> str:
+    text = (SCENARIO.rstrip() + " " + section).encode()
+    with pytest.raises(ScenarioError) as caught:
+        check_document(parse_document(text, "f.yaml"), Path())
+    return str(caught.value)
+
+
+def test_a_comparison_may_be_empty() -> None:
+    document = parse_document((SCENARIO.rstrip() + " {}").encode(), "f.yaml")
+    section = check_document(document, Path()).comparison
+    assert section is not None
+    assert (section.reference, section.outage_psnr_db, section.published) == (None, 20.0, None)
+
+
+@pytest.mark.parametrize(
+    ("section", "words"),
+    [
+        ("{reference: jpg}", "comparison.reference: expected a codec's name, found 'jpg': did you"),
+        ("{referenz: jpeg}", "unknown key: did you mean 'reference'?"),
+        ("{reference_protection: equl}", "expected a protection of the reference, equal, found"),
+        ("{published: {label: A, snr_db: 1, psnr_db: 30}}", "cbr: this key is missing"),
+        (
+            "{published: {label: A, snr_db: 1, cbr: 1/3, psnr_db: 30}}",
+            "comparison.published: found awgn, 1 dB and CBR 1/3, which no figure shows",
+        ),
+        (
+            "{published: {label: A, channel: rician, snr_db: 4, cbr: 1/6, psnr_db: 30}}",
+            "found rician, 4 dB and CBR 1/6",
+        ),
+        (
+            "{published: {label: A, snr_db: 4, cbr: 1/6, psnr_db: 30, size: 32}}",
+            "size: expected width x height such as 384x256, found 32",
+        ),
+    ],
+)
+def test_a_comparison_that_is_wrong_is_refused_with_its_line(section: str, words: str) -> None:
+    assert words in problem(section)
+    assert problem(section).startswith("f.yaml:4: ")
+
+
+def test_schemes_are_compared_at_one_snr() -> None:
+    text = SCENARIO.replace("snr_db", "ebn0_db").rstrip() + " {}"
+    with pytest.raises(ScenarioError, match="set snr_db"):
+        check_document(parse_document(text.encode(), "f.yaml"), Path())
+
+
+def test_a_run_leaves_the_comparison_in_place_of_a_figure_for_each_scheme(tmp_path: Path) -> None:
+    file = tmp_path / "small.yaml"
+    published = "{published: {label: A. N. Other, snr_db: 4, cbr: 1/6, psnr_db: 30}}"
+    file.write_text(SCENARIO.rstrip() + " " + published)
+    run_scenario(file, tmp_path / "out", 1, [], ["testbed"])
+    figures = {path.stem for path in (tmp_path / "out" / "figures").glob("*.png")}
+    assert {name for name in figures if "_vs_" in name} == {
+        f"comparison_{name}_vs_snr_32x32" for name in ("psnr", "ssim", "outage")
+    }
+    rows = pd.read_csv(tmp_path / "out" / "comparison.csv")
+    assert list(rows["codec"]) == ["jpeg", "jpeg", "jpeg2000", "jpeg2000"]
+    # The best scheme at each SNR, by hand.
+    trials = read_table(tmp_path / "out" / "trials.csv")
+    keys = ["codec", "snr_db"]
+    means = trials.groupby([*keys, "code_rate"])["psnr_db"].mean().groupby(keys).max()
+    found = rows.set_index(keys)["psnr_db"]
+    assert found.to_dict() == pytest.approx(means.to_dict(), rel=1e-5)
+
+
+def test_the_shipped_scenario_compares() -> None:
+    file = Path(__file__).parent.parent / "scenarios" / "comparison.yaml"
+    section = load_scenario(file).comparison
+    assert section is not None
+    assert section.published is not None
