@@ -41,6 +41,7 @@ from channels.mutual_information import mean_information, snr_db_of_information
 from channels.random_words import TableCode
 from channels.randomness import ChannelRandomness, derive_key
 from channels.transport_sizes import transport_sizes
+from channels.wilson import wilson_interval
 
 Noise = NDArray[np.float64]
 
@@ -292,19 +293,8 @@ class MeasuredRate:
         return self.errors / self.packets
 
     def interval(self, confidence: float = 0.95) -> tuple[float, float]:
-        """Wilson's interval for the true rate, within 0 .. 1.
-
-        E. B. Wilson, "Probable inference, the law of succession, and statistical inference",
-        J. Am. Stat. Assoc. 22, 1927.
-        """
-        z = float(norm.ppf(0.5 + confidence / 2.0))
-        n, p = self.packets, self.rate
-        centre = (p + z * z / (2 * n)) / (1 + z * z / n)
-        half = z / (1 + z * z / n) * float(np.sqrt(p * (1 - p) / n + z * z / (4 * n * n)))
-        # Both ends are exact there, but for rounding.
-        low = 0.0 if self.errors == 0 else max(0.0, centre - half)
-        high = 1.0 if self.errors == n else min(1.0, centre + half)
-        return low, high
+        """Wilson's interval for the true rate, within 0 .. 1."""
+        return wilson_interval(self.rate, self.packets, float(norm.ppf(0.5 + confidence / 2.0)))
 
 
 @dataclass(frozen=True)

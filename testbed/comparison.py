@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,20 +38,23 @@ def compare(
     reference: str,
     outage_psnr_db: float,
     reference_protection: str | None = None,
+    planned: Collection[str] = PLANNED,
+    shares: Collection[str] = (),
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """comparison.csv, and the curves of the single schemes below its real ones.
 
-    table: a trials.csv as `read_table` gives it. codecs: names, in the order wanted.
+    table: a trials.csv as `read_table` gives it. codecs: names, in the order wanted. planned: names
+    of the protections that choose schemes for each picture. shares: the metrics that are 0 or 1.
 
     Exact pictures count as EXACT_PSNR_DB. A metric that is 0 or 1 is a share, with the interval of
     one. The second table has codec, protection, the medium's columns, `scheme` and `psnr_db`.
-    Neither depends on the order of the table's rows.
+    Neither depends on the order of the table's rows, unless two pictures have one name.
     """
     values = {name: _finite(table, name) for name in metrics_of(table)}
     psnr_db = values.pop("psnr_db")
-    values["outage"] = (psnr_db < outage_psnr_db).astype(np.float64)
+    values["outage"] = (table["psnr_db"].to_numpy() < outage_psnr_db).astype(np.float64)
     values["failed"] = table["failed"].to_numpy(np.float64)
-    shares = [name for name, value in values.items() if _is_share(value)]
+    shares = {"outage", "failed", *shares}
     singles = scheme_points(table)
     points = envelope(singles, psnr_db)
     points.sort(key=lambda p: (codecs.index(p.codec), p.protection != "equal"))
@@ -68,7 +71,7 @@ def compare(
             for name in shares
         }
         for point in along:
-            row = _heading(point) | _mean("psnr_db", psnr_db[point.rows], None)
+            row = _heading(point, planned) | _mean("psnr_db", psnr_db[point.rows], None)
             for column, level in QUANTILES.items():
                 row[column] = float(np.quantile(psnr_db[point.rows], level))
             for name, value in values.items():
@@ -76,7 +79,9 @@ def compare(
             row["outage_psnr_db"] = outage_psnr_db
             row["channel_uses"] = float(uses[point.rows].mean())
             rows.append(row | _difference(point, others.of(point), psnr_db))
-    return pd.DataFrame(rows), _single_schemes(singles, psnr_db)
+    # Means of loss that no model states would be None, and the column one of objects.
+    frame = pd.DataFrame(rows).astype({"packet_loss": float})
+    return frame, _single_schemes(singles, psnr_db)
 
 
 def write_comparison(frame: pd.DataFrame, path: Path) -> Path:
@@ -94,6 +99,11 @@ def metrics_of(table: pd.DataFrame) -> list[str]:
     """The columns of quality: PSNR, SSIM, and all that follow `failed`."""
     columns = list(table.columns)
     return ["psnr_db", "ssim", *columns[columns.index("failed") + 1 :]]
+
+
+def is_share(label: str) -> bool:
+    """Whether the metric that names an axis so is 0 or 1."""
+    return label.endswith("(share)")
 
 
 def interval_columns(metric: str) -> tuple[str, str]:
@@ -146,11 +156,11 @@ def _finite(table: pd.DataFrame, metric: str) -> NDArray[np.float64]:
     return np.minimum(values, EXACT_PSNR_DB) if metric.endswith("_db") else values
 
 
-def _heading(point: Point) -> dict[str, Any]:
+def _heading(point: Point, planned: Collection[str]) -> dict[str, Any]:
     images, draws = point.rows.shape
     schemes = [scheme_words(each._asdict()) for each in point.schemes]
-    # A policy that chooses schemes goes by its own name.
-    if point.protection in PLANNED:
+    # What chooses schemes goes by its own name.
+    if point.protection in planned:
         schemes = [point.protection]
     return {
         "codec": point.codec,
@@ -176,11 +186,6 @@ def _mean(name: str, values: NDArray[np.float64], correlation: float | None) -> 
     else:
         ends = rate_interval(_events(values), correlation)
     return {name: float(values.mean()), low: ends[0], high: ends[1]}
-
-
-def _is_share(values: NDArray[np.float64]) -> bool:
-    defined = values[~np.isnan(values)]
-    return bool(((defined == 0.0) | (defined == 1.0)).all())
 
 
 def _events(values: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -219,4 +224,4 @@ def _single_schemes(points: Sequence[Point], psnr_db: NDArray[np.float64]) -> pd
         if point.kind == "real"
     ]
     columns = ["codec", "protection", *Medium._fields, "scheme", "psnr_db"]
-    return pd.DataFrame(rows, columns=columns)
+    return pd.DataFrame(rows, columns=columns).astype({"packet_loss": float})

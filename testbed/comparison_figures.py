@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from testbed.comparison import interval_columns
+from testbed.comparison import interval_columns, is_share
 from testbed.envelope import FEWEST_TO_SPLIT, KINDS, Medium
 from testbed.figures import (
     AXES,
@@ -129,7 +129,7 @@ def draw_comparison(
 def _layouts(part: pd.DataFrame, metrics: Mapping[str, str]) -> Iterator[Layout]:
     for metric, label in metrics.items():
         if part[metric].notna().any():
-            share = label.endswith("(share)")
+            share = is_share(label)
             words = label.replace("(share)", "(%)") if share else label
             scale = 100.0 if share else 1.0
             quantity = Quantity(metric, words, interval_columns(metric), scale)
@@ -297,7 +297,8 @@ def _draw_published(
     from matplotlib.lines import Line2D
 
     entries = {}
-    for index, each in enumerate(published):
+    sources = list(dict.fromkeys(each.label for each in published))
+    for each in published:
         place = {"snr_db": each.snr_db, "cbr": float(each.cbr), "packet_loss": 0.0}
         here = all(panel.fixed.get(key, value) == value for key, value in place.items())
         here &= panel.fixed["channel"] in [part.label for part in each.channel]
@@ -306,7 +307,7 @@ def _draw_published(
             continue
         style: dict[str, Any] = {
             "color": "black",
-            "marker": PUBLISHED_MARKERS[index % len(PUBLISHED_MARKERS)],
+            "marker": PUBLISHED_MARKERS[sources.index(each.label) % len(PUBLISHED_MARKERS)],
             "markerfacecolor": "none",
             "markersize": 6,
             "linestyle": "none",

@@ -9,7 +9,7 @@ Application*, 1997, section 3.8). With fewer than FEWEST_IMAGES pictures such an
 less than it says. There the pictures are held fixed and the draws of each are resampled: the
 interval is then one for these pictures alone.
 
-Rates have the interval of Wilson (JASA 22, 1927) for the number of trials that are worth as much as
+Rates have the interval of Wilson for the number of trials that are worth as much as
 independent ones, so that none of N is never known to be none at all.
 """
 
@@ -21,6 +21,8 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+
+from channels.wilson import wilson_interval
 
 BOOTSTRAP_DRAWS = 1000
 FEWEST_IMAGES = 5
@@ -84,16 +86,16 @@ def intraclass_correlation(events: Iterable[NDArray[np.bool_]]) -> float:
 def rate_interval(events: NDArray[np.bool_], correlation: float) -> Interval:
     """Of the share of true ones in bool (images, draws), by Wilson; 0 <= low < high <= 1.
 
+    NaN, NaN for a single trial, as `mean_interval`.
+
     correlation: of a picture's draws. N of them are worth N / (1 + (draws - 1) correlation), or
     N where the interval is for these pictures alone.
     """
     images, draws = events.shape
+    over = resampled(images, draws)
+    if over == "none":
+        return math.nan, math.nan
     worth = float(events.size)
-    if resampled(images, draws) == "images":
+    if over == "images":
         worth /= 1 + (draws - 1) * correlation
-    rate = float(events.mean())
-    centre = (rate + _Z**2 / (2 * worth)) / (1 + _Z**2 / worth)
-    half = _Z * math.sqrt(rate * (1 - rate) / worth + (_Z / (2 * worth)) ** 2) / (1 + _Z**2 / worth)
-    # The ends are exact where rounding would leave a last digit.
-    low = 0.0 if rate == 0.0 else max(0.0, centre - half)
-    return low, 1.0 if rate == 1.0 else min(1.0, centre + half)
+    return wilson_interval(float(events.mean()), worth, _Z)

@@ -44,6 +44,8 @@ class LinkPart:
     """Those that differ from their defaults, in the order of the class's fields."""
     content: str = ""
     """Hash of the file that a parameter names, if one does: its text counts, not its place."""
+    files: tuple[str, ...] = dataclasses.field(default=(), compare=False)
+    """Parameters that name a file."""
     folder: str = dataclasses.field(default="", compare=False)
     """Where relative files start from."""
     stated_loss: float | None = dataclasses.field(default=None, compare=False)
@@ -51,13 +53,14 @@ class LinkPart:
 
     @property
     def label(self) -> str:
-        """Such as "awgn" or "rician(k_db=6)": names it in tables, and identifies it."""
+        """Such as "awgn" or "rician(k_db=6)": names it in tables."""
         return self._label(self.parameters)
 
     @property
     def identity(self) -> str:
-        """The label, and the content of the file that it names."""
-        return f"{self.label} {self.content}".rstrip()
+        """The label, with the content of a file in place of its name."""
+        label = self._label([pair for pair in self.parameters if pair[0] not in self.files])
+        return f"{label} {self.content}".rstrip()
 
     @property
     def mean_loss(self) -> float | None:
@@ -262,6 +265,7 @@ class LinkParts:
             yield dataclasses.replace(
                 part,
                 content=getattr(made, "content_sha256", ""),
+                files=tuple(key for key, _ in given_keys if known[key][0] is Path),
                 stated_loss=getattr(made, "mean_loss", None),
             )
 

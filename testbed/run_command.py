@@ -26,12 +26,13 @@ from testbed.certification_report import (
     print_certification,
 )
 from testbed.codec_sections import ConventionalSection
-from testbed.comparison import COMPARISON_CSV, compare, write_comparison
+from testbed.comparison import COMPARISON_CSV, compare, is_share, write_comparison
 from testbed.comparison_figures import draw_comparison
 from testbed.comparison_section import Comparison
 from testbed.figures import METRICS, draw_figures, read_table
 from testbed.journal import Journal
 from testbed.manifest import manifest, utc_now, write_manifest
+from testbed.protection import PLANNED
 from testbed.runner import plan, run_trials
 from testbed.scenario import Scenario
 from testbed.scenario_loading import load_scenario
@@ -119,14 +120,21 @@ def _compare(
     """comparison.csv and its figures: the figures' files, and how many panels were left out."""
     names = [codec.name for codec in scenario.codecs]
     reference = section.reference or names[0]
+    planned = {
+        each.name
+        for grid in scenario.link_grids()
+        for each in grid.protection
+        if each.policy in PLANNED
+    }
     rows, singles = compare(
-        table, names, reference, section.outage_psnr_db, section.reference_protection
-    )
+        table, names, reference, section.outage_psnr_db, section.reference_protection, planned,
+        [column for column, label in words.items() if is_share(label)],
+    )  # fmt: skip
     print(f"{write_comparison(rows, folder / COMPARISON_CSV)}: {len(rows)} rows")
     # What is charged decides a comparison on small pictures: the legend says it.
     labels = {
         codec.name: f"{codec.name} ({codec.headers})"
-        if isinstance(codec, ConventionalSection) and codec.headers not in codec.name
+        if isinstance(codec, ConventionalSection) and codec.headers not in codec.name.split("_")
         else codec.name
         for codec in scenario.codecs
     }

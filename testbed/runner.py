@@ -19,6 +19,7 @@ from channels.errors import ChannelError
 from channels.table_link import check_setting
 from codec.base import CodecError
 from testbed.codec_sections import ConventionalSection
+from testbed.comparison_section import Comparison
 from testbed.errors import OutputError, TestbedError
 from testbed.images import SourceImage, load_images
 from testbed.journal import Journal
@@ -29,7 +30,7 @@ from testbed.registry import codec_fingerprint
 from testbed.scenario import Scenario
 from testbed.simulation import COLUMNS, Row, rows_of
 from testbed.transmission import layer_links
-from testbed.trials import Trial, expand_links, expand_trials
+from testbed.trials import LinkPoint, Trial, analog_point, expand_links, expand_trials
 from testbed.work import Work
 
 IMAGES_AT_ONCE = 8
@@ -68,6 +69,8 @@ def plan(scenario: Scenario) -> Plan:
     }
     _codecs_can_take(scenario, list(images.values()))
     _tables_can_stand_for(scenario)
+    if scenario.comparison is not None:
+        _can_be_compared(scenario, scenario.comparison, list(images.values()))
     fingerprints = {section.name: codec_fingerprint(section) for section in scenario.codecs}
     return Plan(
         scenario,
@@ -103,6 +106,33 @@ def _tables_can_stand_for(scenario: Scenario) -> None:
                 check_setting(link.setting)
         except ChannelError as error:
             raise scenario.problem(("link", "channel"), str(error)) from None
+
+
+def _can_be_compared(
+    scenario: Scenario, comparison: Comparison, images: Sequence[SourceImage]
+) -> None:
+    """Raises ScenarioError for links that the table cannot tell apart, and for published results
+    on pictures of a size that there is not.
+    """
+    for codec in scenario.codecs:
+        seen: dict[str, LinkPoint] = {}
+        for point in expand_links(scenario, codec.name):
+            shown = analog_point(point) if codec.analog else point
+            first = seen.setdefault(repr(shown.columns), shown)
+            if first != shown:
+                raise scenario.problem(
+                    ("comparison",),
+                    f"found two links of {codec.name} that differ only in what protection "
+                    f"{shown.protection!r} means: give it a name for each",
+                )
+    sizes = {"x".join(map(str, sorted(each.pixels.shape[:2])[::-1])) for each in images}
+    for index, published in enumerate(comparison.published or ()):
+        if published.size not in (None, *sizes):
+            raise scenario.problem(
+                ("comparison", "published", index, "size"),
+                f"expected the size of some picture, {' or '.join(sorted(sizes))}, found "
+                f"{published.size}",
+            )
 
 
 def _strip_image(scenario: Scenario, names: list[str]) -> int | None:

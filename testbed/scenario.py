@@ -460,8 +460,9 @@ class Scenario(Section):
         if self.comparison is not None:
             _check_comparison(self.comparison, [each.name for each in self.codecs])
             _check_comparable(self.comparison, self.link_grids())
-            reference = self.comparison.reference or self.codecs[0].name
-            _check_reference_protection(self.comparison, self.link_grids(reference))
+            name = self.comparison.reference or self.codecs[0].name
+            (reference,) = (codec for codec in self.codecs if codec.name == name)
+            _check_reference_protection(self.comparison, reference, self.link_grids(name))
         return self
 
 
@@ -522,9 +523,16 @@ def _check_comparison(comparison: Comparison, codecs: Sequence[str]) -> None:
         )
 
 
-def _check_reference_protection(comparison: Comparison, grids: Sequence[Link]) -> None:
+def _check_reference_protection(
+    comparison: Comparison, reference: Codec, grids: Sequence[Link]
+) -> None:
     """grids: those of the reference codec."""
     wanted = comparison.reference_protection
+    if wanted is not None and reference.analog:
+        raise wrong(
+            f"{reference.name} is an analog codec and has no protection: leave the key out",
+            ("comparison", "reference_protection"),
+        )
     names = list(dict.fromkeys(each.name for grid in grids for each in grid.protection))
     if wanted is not None and wanted not in names:
         raise wrong(

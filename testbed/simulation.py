@@ -6,7 +6,6 @@ that are simulated with it, nor on the process.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
@@ -26,7 +25,7 @@ from testbed.metrics import failed_picture, psnr_db, ssim
 from testbed.packets import LayerLink, capacity_bytes
 from testbed.registry import CodecSetupError, make_codec
 from testbed.transmission import Transmission, image_randomness, transmit
-from testbed.trials import ANALOG, budget_channel_uses
+from testbed.trials import budget_channel_uses
 from testbed.work import Outcome, Work
 
 DECODE_PIXELS = 1 << 21
@@ -213,31 +212,46 @@ def _row(
 ) -> Row:
     trial, link, sent = outcome.trial, outcome.trial.link, outcome.transmission
     height, width = source.pixels.shape[:2]
-    loss = link.packet_loss.mean_loss
     ledger = sent.ledger
     observed = sent.observed or Observation()
-    analog = link.modulation == ANALOG
-    values = (
-        trial.trial_id, work.scenario, trial.codec_name, source.name, height, width,
-        trial.repetition, work.seed,
-        link.channel.label, link.snr_db, math.nan if analog else link.ebn0_db, link.modulation,
-        math.nan if analog else link.code_rate,
-        link.coding, link.harq, link.transmissions, link.damage, link.fidelity,
-        link.erasure_rate,
-        link.protection, scheme_words(outcome.links), link.fading_block,
-        link.packet_loss.loss_model, math.nan if loss is None else loss,
-        float(link.cbr), outcome.budget_uses, ledger.channel_uses,
-        ledger.channel_uses / (3 * height * width),
-        ledger.payload_bits, ledger.header_bits, ledger.crc_bits, ledger.parity_bits,
-        ledger.padding_bits, ledger.erasure_bits, ledger.retransmission_bits, ledger.coded_bits,
-        ledger.symbols, ledger.payload_bits / (height * width),
-        sent.layers_sent, outcome.layers_decoded, sent.packets_sent, sent.packets_lost,
-        sent.packets_damaged, sent.transmissions, observed.delivered_snr_db, observed.uncoded_ber,
-        psnr, ssim_value, outcome.failed,
-    )  # fmt: skip
-    columns = (*COLUMNS, *(metric.column for metric in work.metrics))
-    row = dict(zip(columns, (*values, *further), strict=True))
-    return row | {OBSERVED: sent.observed and asdict(sent.observed)}
+    row = link.columns | {
+        "trial_id": trial.trial_id,
+        "scenario": work.scenario,
+        "codec": trial.codec_name,
+        "image": source.name,
+        "height": height,
+        "width": width,
+        "repetition": trial.repetition,
+        "seed": work.seed,
+        "schemes": scheme_words(outcome.links),
+        "budget": outcome.budget_uses,
+        "channel_uses": ledger.channel_uses,
+        "cbr_used": ledger.channel_uses / (3 * height * width),
+        "payload_bits": ledger.payload_bits,
+        "header_bits": ledger.header_bits,
+        "crc_bits": ledger.crc_bits,
+        "parity_bits": ledger.parity_bits,
+        "padding_bits": ledger.padding_bits,
+        "erasure_bits": ledger.erasure_bits,
+        "retransmission_bits": ledger.retransmission_bits,
+        "coded_bits": ledger.coded_bits,
+        "symbols": ledger.symbols,
+        "bpp": ledger.payload_bits / (height * width),
+        "layers_sent": sent.layers_sent,
+        "layers_decoded": outcome.layers_decoded,
+        "packets_sent": sent.packets_sent,
+        "packets_lost": sent.packets_lost,
+        "packets_damaged": sent.packets_damaged,
+        "transmissions": sent.transmissions,
+        "delivered_snr_db": observed.delivered_snr_db,
+        "uncoded_ber": observed.uncoded_ber,
+        "psnr_db": psnr,
+        "ssim": ssim_value,
+        "failed": outcome.failed,
+    }
+    measured = zip((metric.column for metric in work.metrics), further, strict=True)
+    ordered = {column: row[column] for column in COLUMNS} | dict(measured)
+    return ordered | {OBSERVED: sent.observed and asdict(sent.observed)}
 
 
 def is_row(keys: Sequence[str]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from testbed.metrics import psnr_db
 from testbed.runner import Plan, works
 from testbed.scenario import Strip
 from testbed.simulation import simulate
-from testbed.trials import ANALOG, LinkPoint, analog_point
+from testbed.trials import LinkPoint, Trial
 from testbed.work import Outcome
 
 
@@ -21,23 +22,23 @@ def draw_scenario_strips(plan: Plan, folder: Path) -> list[Path]:
     if strip is None or index is None:
         return []
     original = Picture(plan.images[index].pixels, f"original\n{plan.images[index].name}")
+    own = [trial for trial in plan.trials if trial.image_index == index and trial.repetition == 0]
     written = []
-    for fixed, links in _lines(plan, strip).items():
-        chosen = [
-            trial
-            for trial in plan.trials
-            if trial.image_index == index and trial.repetition == 0 and trial.link in links
-        ]
-        outcomes = [outcome for work in works(plan, chosen, 1) for outcome in simulate(work)]
-        outcomes.sort(key=lambda outcome: outcome.trial.link.snr_db)
-        rows = [
-            (
-                section.name,
-                [_picture(original, o) for o in outcomes if o.trial.codec_name == section.name],
-            )
-            for section in plan.scenario.codecs
-        ]
-        written += draw_strip(original, rows, folder / f"strip_{_file_name(fixed)}")
+    for channel in dict.fromkeys(trial.link.channel.label for trial in own):
+        rows = []
+        for section in plan.scenario.codecs:
+            met = [
+                trial
+                for trial in own
+                if trial.codec_name == section.name and trial.link.channel.label == channel
+            ]
+            chosen = _longest_sweep(met, strip)
+            outcomes = [outcome for work in works(plan, chosen, 1) for outcome in simulate(work)]
+            outcomes.sort(key=lambda outcome: outcome.trial.link.snr_db)
+            if outcomes:
+                rows.append((section.name, [_picture(original, each) for each in outcomes]))
+        if rows:
+            written += draw_strip(original, rows, folder / f"strip_{_file_name(channel)}")
     return written
 
 
@@ -51,21 +52,11 @@ def _picture(original: Picture, outcome: Outcome) -> Picture:
     return Picture(outcome.picture, f"$E_s/N_0$ {outcome.trial.link.snr_db:g} dB\n{words}")
 
 
-def _lines(plan: Plan, strip: Strip) -> dict[str, list[LinkPoint]]:
-    """Per channel, the links along the longest SNR sweep of it, and the same for analog codecs."""
-    sweeps: dict[LinkPoint, list[LinkPoint]] = {}
-    links = dict.fromkeys(trial.link for trial in plan.trials)
-    of_bits = [link for link in links if link.modulation != ANALOG]
-    for link in of_bits or links:
-        if strip.snr_db is None or link.snr_db in strip.snr_db:
-            fixed = replace(link, snr_db=0.0, ebn0_db=0.0)
-            sweeps.setdefault(fixed, []).append(link)
-    longest: dict[str, list[LinkPoint]] = {}
-    for along in sweeps.values():
-        channel = along[0].channel.label
-        if len(along) > len(longest.get(channel, [])):
-            longest[channel] = along
-    return {
-        channel: list(dict.fromkeys([*along, *map(analog_point, along)]))
-        for channel, along in longest.items()
-    }
+def _longest_sweep(trials: Sequence[Trial], strip: Strip) -> list[Trial]:
+    """Those along the sweep of SNRs that has the most of the strip's; the first of several."""
+    sweeps: dict[LinkPoint, list[Trial]] = {}
+    for trial in trials:
+        if strip.snr_db is None or trial.link.snr_db in strip.snr_db:
+            fixed = replace(trial.link, snr_db=0.0, ebn0_db=0.0)
+            sweeps.setdefault(fixed, []).append(trial)
+    return max(sweeps.values(), key=len, default=[])

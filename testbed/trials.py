@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 from testbed.adaptation import Adaptation
 from testbed.link_parts import LinkPart, mcs_scheme
-from testbed.protection import LayerSetting, Policy
+from testbed.protection import PLANNED, LayerSetting, Policy
 from testbed.scenario import Link, Scenario, canonical_json
 from testbed.scenario_values import (
     CAPACITY,
@@ -31,6 +31,9 @@ from testbed.scenario_values import (
 
 ID_VERSION = 4
 """Part of every id. Raised when a change of the simulation makes earlier results incomparable."""
+
+TABLES_VERSION = 2
+"""Likewise, of the ids of what rests on block error tables, of changes of these."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,30 @@ class LinkPoint:
     adaptation: Adaptation | None
     layers: tuple[LayerSetting, ...]
 
+    @property
+    def columns(self) -> dict[str, str | float | int]:
+        """What the table says of the point, by column. What an analog codec has not is NaN."""
+        analog = self.modulation == ANALOG
+        loss = self.packet_loss.mean_loss
+        return {
+            "channel": self.channel.label,
+            "snr_db": self.snr_db,
+            "ebn0_db": math.nan if analog else self.ebn0_db,
+            "modulation": self.modulation,
+            "code_rate": math.nan if analog else self.code_rate,
+            "coding": self.coding,
+            "harq": self.harq,
+            "transmissions_allowed": self.transmissions,
+            "damage": self.damage,
+            "fidelity": self.fidelity,
+            "erasure_rate": self.erasure_rate,
+            "protection": self.protection,
+            "fading_block": self.fading_block,
+            "loss_model": self.packet_loss.loss_model,
+            "packet_loss": math.nan if loss is None else loss,
+            "cbr": float(self.cbr),
+        }
+
     def canonical(self) -> dict[str, Any]:
         """What identifies the point, JSON-able. Eb/N0 is left out: it follows from the rest."""
         return {
@@ -95,7 +122,12 @@ class LinkPoint:
             "quantile": self.quantile,
             "adaptation": asdict(self.adaptation) if self.adaptation else None,
             "layers": [asdict(layer) for layer in self.layers],
-        }
+        } | ({"tables_version": TABLES_VERSION} if self.rests_on_tables else {})
+
+    @property
+    def rests_on_tables(self) -> bool:
+        """Whether block error tables decide what is sent, or what arrives."""
+        return self.fidelity == "tables" or self.policy in PLANNED
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,7 +286,8 @@ def _grid_points(grid: Link) -> Iterator[LinkPoint]:
                 harq=harq,
                 transmissions=transmissions,
                 damage=damage,
-                fidelity=fidelity,
+                # Of an ideal code there is one tier.
+                fidelity="exact" if coding == "ideal" else fidelity,
                 erasure_rate=float(erasure_rate),
                 protection=protection.name,
                 policy=protection.policy,

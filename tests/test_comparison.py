@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pandas as pd
@@ -10,12 +11,20 @@ import pytest
 from test_envelope import table
 
 from testbed.comparison import compare, write_comparison
-from testbed.comparison_figures import _layouts, _looks, _note, _panels, draw_comparison
+from testbed.comparison_figures import (
+    _draw_published,
+    _layouts,
+    _looks,
+    _note,
+    _panels,
+    draw_comparison,
+)
 from testbed.comparison_section import Published
 from testbed.errors import ScenarioError
 from testbed.figures import METRICS, read_table
 from testbed.metrics import EXACT_PSNR_DB
 from testbed.run_command import run_scenario
+from testbed.runner import plan
 from testbed.scenario_loading import check_document, load_scenario
 from testbed.yaml_source import parse_document
 
@@ -95,6 +104,22 @@ def test_a_difference_is_to_the_protection_that_is_asked_for() -> None:
         assert row["difference_db"] == pytest.approx(expected)
 
 
+def test_a_plan_goes_by_its_own_name() -> None:
+    frame = pd.concat([table(), table(protection="outage")]).reset_index(drop=True)
+    rows, _ = compare(frame, CODECS, "layered", 20.0, None, {"outage"})
+    assert (rows.loc[rows["protection"] == "outage", "schemes"] == "outage").all()
+    assert not rows.loc[rows["protection"] == "equal", "schemes"].isin(["equal", "outage"]).any()
+
+
+def test_a_threshold_above_what_exact_pictures_count_as_is_met_by_them() -> None:
+    assert (compared(table(psnr_db=np.inf), outage_db=65.0)["outage"] == 0.0).all()
+
+
+def test_a_loss_that_no_model_states_is_drawn(tmp_path: Path) -> None:
+    frame = table(loss_model="jitter", packet_loss=np.nan)
+    assert "comparison_psnr_vs_snr_32x32.png" in drawn(frame, tmp_path)
+
+
 def test_the_order_of_rows_changes_nothing() -> None:
     frame = pd.concat([table(), analog()])
     one, other = compared(frame), compared(frame.sample(frac=1, random_state=1))
@@ -126,7 +151,7 @@ def test_further_metrics_have_means_and_shares_have_intervals_that_never_vanish(
     frame = table()
     frame["task"] = np.where(frame["image"] == "picture 3", np.nan, 1.0)
     frame["ms_ssim"] = frame["ssim"].where(frame["image"] != "picture 3")
-    rows = compared(frame)
+    rows, _ = compare(frame, CODECS, "layered", 20.0, shares=["task"])
     assert (rows["task"] == 1.0).all()
     assert (rows["task_low"] < 0.9).all()
     assert rows["ms_ssim"].notna().all()
@@ -266,6 +291,51 @@ def test_a_comparison_may_be_empty() -> None:
 def test_a_comparison_that_is_wrong_is_refused_with_its_line(section: str, words: str) -> None:
     assert words in problem(section)
     assert problem(section).startswith("f.yaml:4: ")
+
+
+@pytest.mark.parametrize(
+    ("link", "section", "words"),
+    [
+        (
+            "{snr_db: [4, 8], mcs_table: [1, 2], protection: {policy: table, layers: [{mcs: 5}]}}",
+            "{}",
+            "comparison: found two links of layered .* what protection 'table' means",
+        ),
+        (
+            "{snr_db: [4, 8]}",
+            "{published: {label: A, snr_db: 4, cbr: 1/3, psnr_db: 30, size: 64x64}}",
+            "published.size: expected the size of some picture, 32x32, found 64x64",
+        ),
+    ],
+)
+def test_what_shows_only_with_the_pictures_is_refused_before_the_run(
+    link: str, section: str, words: str
+) -> None:
+    text = "images: {source: samples32, limit: 1}\ncodecs: [{type: semantic, name: layered}]\n"
+    text += f"link: {link}\ncomparison: {section}\n"
+    scenario = check_document(parse_document(text.encode(), "f.yaml"), Path())
+    with pytest.raises(ScenarioError, match=words):
+        plan(scenario)
+
+
+def test_an_analog_reference_has_no_protection() -> None:
+    text = "images: samples32\ncodecs: {type: deepjscc}\nlink: {snr_db: [0, 5]}\n"
+    text += "comparison: {reference_protection: equal}\n"
+    with pytest.raises(ScenarioError, match="deepjscc is an analog codec and has no protection"):
+        check_document(parse_document(text.encode(), "f.yaml"), Path())
+
+
+def test_points_of_one_source_share_a_marker_and_an_entry() -> None:
+    points = [
+        Published.model_validate({"label": label, "snr_db": snr_db, "cbr": "1/6", "psnr_db": 30})
+        for label, snr_db in (("A", 0), ("B", 4), ("A", 8))
+    ]
+    axes = Mock()
+    panel = Mock(fixed={"cbr": 1 / 6, "packet_loss": 0.0, "channel": "awgn", "size": "32x32"})
+    entries = _draw_published(axes, panel, "snr_db", points)
+    first, second, third = (call.kwargs["marker"] for call in axes.plot.call_args_list)
+    assert first == third != second
+    assert list(entries) == ["A", "B"]
 
 
 def test_schemes_are_compared_at_one_snr() -> None:

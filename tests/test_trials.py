@@ -169,6 +169,19 @@ def test_a_trial_id_is_pinned() -> None:
     assert trials[0].trial_id == "95bbc9313155a1d3"
 
 
+def test_ids_of_what_rests_on_tables_know_their_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    link = "link: {snr_db: 10, fidelity: [exact, tables], protection: [equal, optimised]}"
+    before = ids_of(scenario_of(link))
+    monkeypatch.setattr("testbed.trials.TABLES_VERSION", -1)
+    # Equal protection, bit by bit: two pictures, two codecs.
+    assert len(before & ids_of(scenario_of(link))) == 4
+
+
+def test_of_an_ideal_code_there_is_one_tier() -> None:
+    link = "{snr_db: 10, coding: ideal, spectral_efficiency: 1, fidelity: [exact, tables]}"
+    assert [point.fidelity for point in expand_links(scenario_of(f"link: {link}"))] == ["exact"]
+
+
 BASE = "link: {snr_db: [0, 5]}\nrepetitions: 2\n"
 
 
