@@ -1,16 +1,17 @@
 """Which of its options each layer of a picture is sent with: branch and bound.
 
 A layer helps only if all layers before it arrived. In fade g, layer l under option j, with packets
-sent up to t times, takes uses_l(j, t, g) channel uses on average and arrives with the probability
-success_l(j, t, g). In each fade the sender goes from layer to layer: each is sent as often as the
-uses that are left there bear, up to what its option allows; one that cannot even be sent once is
-cut (`may_cut`) or left out, and ends the stream. What a layer takes in a fade is not left for the
-next in that fade.
+sent up to t times, takes uses_l(j, t, g) channel uses on average, arrives with the probability
+success_l(j, t, g), and brings the share worth_l(j, t, g) of its gain on average, its leading
+packets being of use also where others are missing. In each fade the sender goes from layer to
+layer: each is sent as often as the uses that are left there bear, up to what its option allows; one
+that cannot even be sent once is cut (`may_cut`) or left out, and ends the stream. What a layer
+takes in a fade is not left for the next in that fade.
 
 With gains q_l in dB, shares c_l of a layer that is sent (1 but for the last, a share of a layer
 being taken to bring that share of its gain) and the fades' weights w_g, the mean is
 
-    sum over g:  w_g  sum over l:  q_l  c_l(g)  s_1(g) s_2(g) .. s_l(g)       above no layer at all
+    sum over g:  w_g  sum over l:  q_l  c_l(g)  s_1(g) .. s_(l-1)(g)  worth_l(g)      above nothing
 
 Layers that fail independently of each other are layers in a single fade.
 
@@ -54,20 +55,25 @@ class Offers:
     """What one layer can be sent with: J options, up to T transmissions, in G fades.
 
     uses: float64 (J, T, G), > 0, mean channel uses if packets may be sent up to 1 .. T times; they
-        never fall along T. success: float64 (J, T, G), 0 .. 1, likewise. An option that allows
-        fewer transmissions than T repeats its last entries. packets: (J,), by how much each option
-        moves the number of the next packet on; 0 where fates do not depend on numbers.
+        never fall along T. success: float64 (J, T, G), 0 .. 1, likewise. worth: float64 (J, T, G),
+        success .. 1, likewise, the mean share of the layer's gain. An option that allows fewer
+        transmissions than T repeats its last entries. packets: (J,), by how much each option moves
+        the number of the next packet on; 0 where fates do not depend on numbers.
     """
 
     uses: Values
     success: Values
+    worth: Values
     packets: tuple[int, ...]
 
     def among(self, options: Sequence[int]) -> Offers:
         """Those of some options."""
         chosen = list(options)
         return Offers(
-            self.uses[chosen], self.success[chosen], tuple(self.packets[j] for j in chosen)
+            self.uses[chosen],
+            self.success[chosen],
+            self.worth[chosen],
+            tuple(self.packets[j] for j in chosen),
         )
 
 
@@ -247,9 +253,13 @@ class _Search:
         every = [offers for layer in self._layers for offers in layer.values()]
         if any(any(offers.packets) for offers in every):
             return list(self._layers), list(self.options)
+
+        def joined(parts: list[Values]) -> Values:
+            return np.concatenate([part.reshape(len(self.options), -1) for part in parts], axis=1)
+
         kept = _undominated(
-            np.concatenate([each.uses.reshape(len(self.options), -1) for each in every], axis=1),
-            np.concatenate([each.success.reshape(len(self.options), -1) for each in every], axis=1),
+            joined([offers.uses for offers in every] * 2),
+            joined([offers.success for offers in every] + [offers.worth for offers in every]),
         )
         return [{0: layer[0].among(kept)} for layer in self._layers], kept
 
@@ -263,6 +273,7 @@ class _Search:
         at = np.maximum(times - 1, 0)[:, None, :]
         needed = np.take_along_axis(uses, at, 1)[:, 0]
         arrived = node.alive * np.take_along_axis(success, at, 1)[:, 0]
+        brought = node.alive * np.take_along_axis(offers.worth, at, 1)[:, 0]
         whole = times > 0
         share = np.where(whole, 1.0, node.left / needed if self._may_cut else 0.0)
         alive = np.where(whole, arrived, 0.0)
@@ -272,7 +283,7 @@ class _Search:
             [node.number + more for more in offers.packets],
             np.where(whole, node.left - needed, 0.0),
             alive,
-            node.value_db + self._gains[layer] * (share * arrived).sum(1),
+            node.value_db + self._gains[layer] * (share * brought).sum(1),
             node.assured + assured.astype(np.int64),
         )
 
@@ -299,20 +310,20 @@ class _Bounds:
         self._ways = [_ways(offers, order, starts) for offers in layers]
         self.gain = [np.zeros((groups, self._last + 1))]
         ends = self._step * np.arange(1, self._last + 2)
-        for gain_db, (uses, success) in zip(reversed(gains_db), reversed(self._ways), strict=True):
+        for gain_db, (uses, worth) in zip(reversed(gains_db), reversed(self._ways), strict=True):
             cut = np.zeros((groups, self._last + 1))
-            for each, chance in zip(uses, success, strict=True):
+            for each, chance in zip(uses, worth, strict=True):
                 if may_cut:
                     share = np.minimum(ends / each[:, None], 1.0)
                     np.maximum(cut, gain_db * chance[:, None] * share, out=cut)
-            self.gain.insert(0, self._most(gain_db + self.gain[0], uses, success, cut))
+            self.gain.insert(0, self._most(gain_db + self.gain[0], uses, worth, cut))
 
     def arrival(self, wanted: int) -> list[Values]:
         """By layer up to `wanted`: at most P(all layers from it up to that one arrive)."""
         none = np.zeros_like(self.gain[0])
         found = [none + 1.0]
-        for uses, success in reversed(self._ways[:wanted]):
-            found.insert(0, self._most(found[0], uses, success, none))
+        for uses, worth in reversed(self._ways[:wanted]):
+            found.insert(0, self._most(found[0], uses, worth, none))
         return found
 
     def expected(self, bound: Values, steps: _Steps) -> Values:
@@ -320,10 +331,10 @@ class _Bounds:
         cells = (steps.left / self._step + TINY).astype(np.intp)
         return np.asarray((steps.alive * bound[self._group, cells]).sum(1))
 
-    def _most(self, after: Values, uses: Values, success: Values, least: Values) -> Values:
-        """The greatest success * after(uses left) of all ways, or `least`."""
+    def _most(self, after: Values, uses: Values, worth: Values, least: Values) -> Values:
+        """The greatest worth * after(uses left) of all ways, or `least`."""
         most, at = least, np.arange(self._last + 1)
-        for each, chance in zip(uses, success, strict=True):
+        for each, chance in zip(uses, worth, strict=True):
             then = at - np.floor(each / self._step - TINY).astype(np.intp)[:, None]
             value = np.take_along_axis(after, np.maximum(then, 0), 1) * chance[:, None]
             most = np.maximum(most, np.where(then >= 0, value, 0.0))
@@ -333,17 +344,18 @@ class _Bounds:
 def _ways(
     layer: LayerOffers, order: NDArray[np.intp], starts: NDArray[np.intp]
 ) -> tuple[Values, Values]:
-    """Every option, sent every number of times: least uses and best success of each group of fades.
+    """Every option, sent every number of times: least uses and best worth of each group of fades.
 
-    Both (ways, groups); a way that is nowhere better than another one is left out.
+    Both (ways, groups); a way that is nowhere better than another one is left out. What a layer is
+    worth is no less than how often it arrives, and so bounds both.
     """
     uses = np.min([offers.uses for offers in layer.values()], axis=0)
-    success = np.max([offers.success for offers in layer.values()], axis=0)
+    worth = np.max([offers.worth for offers in layer.values()], axis=0)
     fades = uses.shape[2]
     uses = np.minimum.reduceat(uses.reshape(-1, fades)[:, order], starts, axis=1)
-    success = np.maximum.reduceat(success.reshape(-1, fades)[:, order], starts, axis=1)
-    kept = _undominated(uses, success)
-    return uses[kept], success[kept]
+    worth = np.maximum.reduceat(worth.reshape(-1, fades)[:, order], starts, axis=1)
+    kept = _undominated(uses, worth)
+    return uses[kept], worth[kept]
 
 
 def _undominated(uses: Values, success: Values) -> list[int]:

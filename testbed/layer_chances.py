@@ -20,11 +20,12 @@ packets of the layer are reckoned to have fewer.
 Erasure coding. A layer of K packets and M parity packets arrives if any K of them do. Where packets
 fail independently of each other, that is summed in closed form.
 
-Loss above the physical layer. Independent losses are part of the closed form. Models with memory
-are averaged: the number of losses among as many packets is counted over LOSS_PATTERNS runs drawn
-for planning alone, at the place that the layer has if no layer before it has parity packets; what
-remains of the packets is taken to fail by the layer's mean error rate; and layers are taken to be
-hit independently of each other. No retransmission answers such a loss.
+Loss above the physical layer. Independent losses are part of the closed form. Of models with memory
+the sender reckons with as many runs drawn for planning alone, one to each fade where all
+packets meet one: a burst that spoils a layer may be the one that spoiled the layer before it. A
+layer has the losses of the place that it has if no layer before it has parity packets, and what
+remains of its packets is taken to fail by their mean error rate. No retransmission answers such a
+loss.
 """
 
 from __future__ import annotations
@@ -50,7 +51,6 @@ from testbed.packets import FLAG_BYTES, HEADER_BYTES, LayerLink
 
 PLANNING_FADES = 400
 RANKED_FADES = 4000
-LOSS_PATTERNS = 400
 TABLE_WORDS = 600
 """Code blocks per point of the block error tables that plans are made with."""
 SIZE_STEP_BYTES = 16
@@ -60,10 +60,14 @@ _RANKING_SYMBOLS = 256
 
 @dataclass(frozen=True, slots=True)
 class Reckoning:
-    """A picture's chances. `known`: the draws that it will meet, for an oracle."""
+    """A picture's chances. `known`: the draws that it will meet, but for losses, for an oracle."""
 
     channel: Channel
     known: ChannelRandomness | None = None
+    loss: PacketLoss = NO_LOSS
+    """Above the physical layer, the same for all options."""
+    cuttable: bool = False
+    """Whether the leading packets of a layer are of use where others are missing."""
 
     @property
     def numbered(self) -> bool:
@@ -72,10 +76,10 @@ class Reckoning:
 
     @property
     def weights(self) -> Values:
-        """The probabilities of the fades."""
+        """The probabilities of the fades, each with a run of losses where these have a memory."""
         together = self.known is None and fading_kind(self.channel) == "common"
-        fades = PLANNING_FADES if together else 1
-        return np.full(fades, 1 / fades)
+        cases = PLANNING_FADES if together or _has_memory(self.loss) else 1
+        return np.full(cases, 1 / cases)
 
     def offers(
         self,
@@ -102,19 +106,19 @@ class Reckoning:
             for scheme, times in schemes.items()
         }
         uses = np.empty((len(options), most, len(self.weights)))
-        success = np.empty_like(uses)
+        success, worth = np.empty_like(uses), np.empty_like(uses)
         packets = []
         for j, link in enumerate(options):
             at = np.minimum(np.arange(most), link.setting.transmissions - 1)
             each = found[_sent_often(link, 1)]
-            uses[j], success[j] = each[0][at], each[1][at]
-            packets.append(each[2] if self.numbered else 0)
-        return Offers(uses, success, tuple(packets))
+            uses[j], success[j], worth[j] = each[0][at], each[1][at], each[2][at]
+            packets.append(each[3] if self.numbered else 0)
+        return Offers(uses, success, worth, tuple(packets))
 
     def _layer(
         self, size: int, link: LayerLink, max_bytes: int, first_packet: int, number: int
-    ) -> tuple[Values, Values, int]:
-        """Uses and success, (T, G), and how many packets there are."""
+    ) -> tuple[Values, Values, Values, int]:
+        """Uses, success and worth, (T, G), and how many packets there are."""
         data, parity = packet_payloads(size, max_bytes, link.erasure_rate)
         payloads = data + parity
         if self.numbered:
@@ -122,6 +126,7 @@ class Reckoning:
         else:
             packets = [(payload, 0, count) for payload, count in Counter(payloads).items()]
         fail: dict[tuple[int, int], Values] = {}
+        arrive: list[Values] = []
         counts: Counter[tuple[int, int]] = Counter()
         uses = np.zeros((link.setting.transmissions, len(self.weights)))
         for payload, place, count in packets:
@@ -131,16 +136,36 @@ class Reckoning:
             key = (min(rounded, max(length, HEADER_BYTES + max_bytes)), place)
             rates = fail[key] = self._error_rates(key[0], link.setting, place)
             counts[key] += count
+            arrive += [1 - rates] * count
             # It is sent again if it failed every time before.
             mean_times = 1 + np.cumsum(rates, 0) - rates
             uses += count * packet_cost(length, link.setting).channel_uses * mean_times
         success = chance_of_enough(
             len(data),
             [(1 - fail[key], count) for key, count in counts.items()],
-            link.setting.loss,
+            self.loss,
             first_packet,
         )
-        return uses, success, len(payloads)
+        success = np.broadcast_to(success, uses.shape)
+        worth = success
+        # With parity packets a layer is reckoned to be of use as a whole alone.
+        if self.cuttable and not parity:
+            worth = self._worth(payloads, arrive, first_packet, uses.shape)
+        return uses, success, worth, len(payloads)
+
+    def _worth(
+        self, payloads: Sequence[int], arrive: Sequence[Values], first: int, shape: tuple[int, ...]
+    ) -> Values:
+        """The mean share of a layer's bytes before the first packet that is missing.
+
+        arrive: of each packet, P(not failed in the physical layer), (T, fades).
+        """
+        kept = _kept(self.loss, first, len(payloads))
+        before, found = np.ones(shape), np.zeros(shape)
+        for payload, chance, keep in zip(payloads, arrive, kept, strict=True):
+            before = before * chance * keep
+            found += payload / sum(payloads) * before
+        return found
 
     def _error_rates(self, packet_bytes: int, setting: LinkSetting, number: int) -> Values:
         """(T, G): after each transmission, in each fade."""
@@ -163,22 +188,28 @@ def chance_of_enough(
 ) -> Values:
     """P(at least `needed` of the packets arrive).
 
-    groups: of packets alike, P(not failed in the physical layer), any shape, and how many they are.
+    groups: of packets alike, P(not failed in the physical layer), (..., fades), and how many they
+    are. The answer has this shape, but for a loss model with memory (..., PLANNING_FADES), one fade
+    or that of the same number with each of its runs.
     More than MAX_BLOCK_PACKETS packets are in blocks of their own, which are taken to be alike.
     """
     total = sum(count for _, count in groups)
     if isinstance(loss, IidPacketLoss):
         kept = 1 - loss.probability
         return _enough(needed, [(kept * chance, count) for chance, count in groups])
-    lost = _loss_counts(loss, first_packet, total, total - needed)
-    if needed == total:
-        return lost[0] * _enough(needed, groups)
+    lost = _loss_counts(loss, first_packet, total)
     mean: Values = np.sum([count * chance for chance, count in groups], axis=0) / total
-    found = np.zeros_like(mean)
-    for n, p in enumerate(lost):
-        if p > 0:
-            found += p * _enough(needed, [(mean, total - n)])
+    found = np.zeros((*mean.shape[:-1], PLANNING_FADES))
+    for n in range(total - needed + 1):
+        alike = lost == n
+        if alike.any():
+            chances = _enough(needed, groups if n == 0 else [(mean, total - n)])
+            found[..., alike] = np.broadcast_to(chances, found.shape)[..., alike]
     return found
+
+
+def _has_memory(loss: PacketLoss) -> bool:
+    return not isinstance(loss, IidPacketLoss)
 
 
 def _enough(needed: int, groups: Sequence[tuple[Values, int]]) -> Values:
@@ -284,14 +315,24 @@ def _sent_often(link: LayerLink, transmissions: int) -> LayerLink:
     return replace(link, setting=replace(link.setting, transmissions=transmissions))
 
 
-@lru_cache(maxsize=1024)
-def _loss_counts(loss: PacketLoss, first: int, count: int, most: int) -> list[float]:
-    """P(n of the packets from `first` on are lost), n = 0 .. most."""
-    lost = _loss_patterns(loss, 1 << (first + count - 1).bit_length())[:, first : first + count]
-    found = np.bincount(lost.sum(1), minlength=most + 1)[: most + 1] / LOSS_PATTERNS
-    return [float(p) for p in found]
+def _kept(loss: PacketLoss, first: int, count: int) -> Sequence[Values]:
+    """Of each of the packets from `first` on, P(not lost), in all runs or each of them."""
+    if isinstance(loss, IidPacketLoss):
+        return [np.array(1.0 - loss.probability)] * count
+    return [np.asarray(~lost, float) for lost in _losses(loss, first, count).T]
+
+
+def _loss_counts(loss: PacketLoss, first: int, count: int) -> NDArray[np.int64]:
+    """How many of the packets from `first` on are lost in each run."""
+    return np.asarray(_losses(loss, first, count).sum(1))
+
+
+def _losses(loss: PacketLoss, first: int, count: int) -> NDArray[np.bool_]:
+    """bool (runs, count): which of the packets from `first` on are lost."""
+    runs = _loss_patterns(loss, 1 << (first + count - 1).bit_length(), PLANNING_FADES)
+    return runs[:, first : first + count]
 
 
 @lru_cache(maxsize=32)
-def _loss_patterns(loss: PacketLoss, count: int) -> NDArray[np.bool_]:
-    return np.array([loss.losses(0, count, _draws(draw)) for draw in range(LOSS_PATTERNS)])
+def _loss_patterns(loss: PacketLoss, count: int, runs: int) -> NDArray[np.bool_]:
+    return np.array([loss.losses(0, count, _draws(draw)) for draw in range(runs)])

@@ -59,7 +59,7 @@ def plan_layers(
     q-quantile of the PSNR the greatest instead of the mean, which then decides between equals.
     Raises ChannelError for links that tables cannot stand for.
     """
-    reckoning = Reckoning(options[0].setting.channel, known)
+    reckoning = Reckoning(options[0].setting.channel, known, options[0].setting.loss, may_cut)
     layers = _layer_offers(picture, options, max_bytes, budget_uses, reckoning)
     if not layers:
         return Allocation((), 0.0)
@@ -110,7 +110,7 @@ def expect_equal(
     quantile: float | None = None,
 ) -> Allocation:
     """What is expected if one option serves all layers; arguments as of `plan_layers`."""
-    reckoning = Reckoning(option.setting.channel, known)
+    reckoning = Reckoning(option.setting.channel, known, option.setting.loss, may_cut)
     layers = _layer_offers(picture, [option], max_bytes, budget_uses, reckoning)
     if not layers:
         return Allocation((), 0.0)

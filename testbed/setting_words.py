@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
+from fractions import Fraction
 
 from testbed.protection import PLANNED
 from testbed.trials import ANALOG
@@ -80,7 +81,7 @@ def _given_words(setting: dict[str, object], varying: Sequence[str]) -> list[str
     if "snr_db" in setting:
         words.append(f"$E_s/N_0$ {setting['snr_db']:g} dB")
     if "cbr" in setting:
-        words.append(f"CBR {setting['cbr']:.3g}")
+        words.append(f"CBR {_ratio_words(float(str(setting['cbr'])))}")
     if "packet_loss" in setting:
         loss = float(str(setting["packet_loss"]))
         # Not a number: a loss model that does not state its mean.
@@ -91,6 +92,11 @@ def _given_words(setting: dict[str, object], varying: Sequence[str]) -> list[str
     if "fading_block" in varying or setting["fading_block"] != "packet":
         words.append(f"fade per {setting['fading_block']}")
     return words
+
+
+def _ratio_words(ratio: float) -> str:
+    fraction = Fraction(ratio).limit_denominator(1000)
+    return str(fraction) if float(fraction) == ratio else f"{ratio:.3g}"
 
 
 def _sent_again_words(scheme: dict[str, object], varying: Sequence[str]) -> list[str]:

@@ -32,8 +32,8 @@ from testbed.scenario_values import (
 ID_VERSION = 4
 """Part of every id. Raised when a change of the simulation makes earlier results incomparable."""
 
-TABLES_VERSION = 2
-"""Likewise, of the ids of what rests on block error tables, of changes of these."""
+TABLES_VERSION = 3
+"""Likewise, of the ids of what rests on block error tables, of changes of these and of planning."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,8 +22,8 @@ def value_of(gains, layers, weights, budget, choices, may_cut) -> tuple[float, l
             fitting = [t for t, uses in enumerate(offers.uses[j, :, g]) if uses <= left]
             t = fitting[-1] if fitting else 0
             share = 1.0 if fitting else left / offers.uses[j, 0, g] if may_cut else 0.0
+            mean += share * gains[layer] * alive * offers.worth[j, t, g]
             alive *= offers.success[j, t, g]
-            mean += share * gains[layer] * alive
             if not fitting:
                 break
             arrive[layer + 1] += alive
@@ -73,9 +73,12 @@ def case(seed: int, fades: int, times: int = 1, numbered: bool = False) -> tuple
             # Each scheme sent at most 1 .. times times.
             at = [np.minimum(np.arange(times), limit) for limit in range(times)]
             options = [(scheme, limit) for scheme in range(schemes) for limit in range(times)]
+            # Of some layers the first packets are of use without the last.
+            worth = success + random.choice([0.0, random.uniform(0, 0.9)]) * (1 - success)
             of_layer[number] = Offers(
                 np.array([uses[s, at[limit]] for s, limit in options]),
                 np.array([success[s, at[limit]] for s, limit in options]),
+                np.array([worth[s, at[limit]] for s, limit in options]),
                 tuple(int(packets[s]) for s, _ in options),
             )
         layers.append(of_layer)
@@ -142,7 +145,7 @@ def test_the_first_layer_is_protected_most_in_a_common_fade() -> None:
     power = -np.log(1 - (np.arange(64) + 0.5) / 64)
     success = (np.log2(1 + 10 * power) >= rates[:, None]).astype(float)
     uses = np.broadcast_to((1000 / rates)[:, None, None], (4, 1, 64))
-    layers = [{0: Offers(uses, success[:, None], (0,) * 4)}] * 4
+    layers = [{0: Offers(uses, success[:, None], success[:, None], (0,) * 4)}] * 4
     problem = ([16.0, 4.0, 4.0, 2.0], layers, np.full(64, 1 / 64), 2300)
     found = allocate(*problem, may_cut=False)
     assert list(found.choices) == sorted(found.choices)
@@ -155,7 +158,7 @@ def test_a_quantile_gives_up_what_rarely_arrives() -> None:
     """Two layers: the mean is best with a risk that the 5 % quantile does not take."""
     success = np.array([[0.999, 0.9], [0.9, 0.6]])[..., None, None]
     uses = np.array([100.0, 50.0])[:, None, None]
-    layers = [{0: Offers(uses, row, (0, 0))} for row in (success[:, 0], success[:, 1])]
+    layers = [{0: Offers(uses, row, row, (0, 0))} for row in (success[:, 0], success[:, 1])]
     problem = ([10.0, 10.0], layers, np.ones(1), 150)
     assert allocate(*problem, may_cut=False).expected_db == pytest.approx(9 + 8.1)
     found = allocate(*problem, may_cut=False, assured=0.95)

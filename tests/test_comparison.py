@@ -198,7 +198,7 @@ def test_kinds_share_a_panel() -> None:
     rows, singles = compare(frame.reset_index(drop=True), CODECS, "layered", 20.0)
     (panel,) = _panels(rows, singles, "snr_db")
     assert set(panel.rows["kind"]) == {"real", "ideal", "uncoded", "analog"}
-    assert panel.title == "AWGN, CBR 0.25, by tables"
+    assert panel.title == "AWGN, CBR 1/4, by tables"
     assert len(panel.rows) == len(rows)
     assert panel.singles["scheme"].nunique() == 3
 

@@ -66,7 +66,7 @@ def test_loss_that_varies_gives_its_figures(tmp_path: Path) -> None:
 
 def test_titles_name_what_is_not_the_default() -> None:
     (plain,) = (title for title, _ in _panels(table(), "snr_db"))
-    assert plain == "AWGN, 16QAM rate 0.5, CBR 0.25"
+    assert plain == "AWGN, 16QAM rate 0.5, CBR 1/4"
     frame = table().assign(
         transmissions_allowed=4, harq="chase", damage="deliver", erasure_rate=0.8, coding="none",
         protection="base_first", packet_loss=0.05, fading_block="image",
@@ -88,7 +88,7 @@ def test_a_setting_that_varies_is_named_at_its_default_too() -> None:
 def test_protections_share_a_panel() -> None:
     planned = table().assign(protection="optimised")
     ((title, rows),) = _panels(pd.concat([table(), planned]), "snr_db")
-    assert title.replace("\n", " ") == "AWGN, equal: 16QAM rate 0.5, CBR 0.25"
+    assert title.replace("\n", " ") == "AWGN, equal: 16QAM rate 0.5, CBR 1/4"
     looks = _curve_looks(rows)
     assert [label for label, _ in looks.values()] == [
         "layered, equal", "jpeg, equal", "layered, optimised", "jpeg, optimised",

@@ -81,15 +81,21 @@ def test_long_layers_are_protected_block_by_block() -> None:
 def test_bursts_are_counted_as_they_come() -> None:
     """Gilbert's chain: P(no loss among n) is P(good) (1 - p)^(n - 1)."""
     loss = GilbertElliott(mean_loss=0.2, mean_burst=4)
-    found = float(chance_of_enough(6, [(np.ones(1), 6)], loss)[0])
+    found = float(chance_of_enough(6, [(np.ones(1), 6)], loss).mean())
     expected = 0.8 * (1 - loss.chain.good_to_bad) ** 5
-    sigma = np.sqrt(expected * (1 - expected) / layer_chances.LOSS_PATTERNS)
+    sigma = np.sqrt(expected * (1 - expected) / layer_chances.PLANNING_FADES)
     assert abs(found - expected) < 2.576 * sigma
     # Bursts spare whole layers more often than independent losses do, and spoil parities more.
     independent = IidPacketLoss(0.2)
     assert found > float(chance_of_enough(6, [(np.ones(1), 6)], independent)[0])
     groups = [(np.ones(1), 9)]
-    assert chance_of_enough(6, groups, loss)[0] < chance_of_enough(6, groups, independent)[0]
+    assert chance_of_enough(6, groups, loss).mean() < chance_of_enough(6, groups, independent)[0]
+    # One burst hits two packets in a row: 1 - p at the second, not 1 - mean loss.
+    first, second = (chance_of_enough(1, [(np.ones(1), 1)], loss, place) for place in (0, 1))
+    both = float((first * second).mean())
+    expected = 0.8 * (1 - loss.chain.good_to_bad)
+    assert abs(both - expected) < 2.576 * np.sqrt(expected * (1 - expected) / len(first))
+    assert both > float(first.mean() * second.mean())
 
 
 @pytest.mark.parametrize("rate", [1.0, 0.8, 0.5, 0.01])
@@ -103,7 +109,7 @@ def test_packets_are_those_that_are_sent(size: int, rate: float) -> None:
 
 
 def layer(link: LayerLink, size: int, **more) -> tuple[np.ndarray, np.ndarray]:
-    offers = Reckoning(link.setting.channel, **more).offers(
+    offers = Reckoning(link.setting.channel, loss=link.setting.loss, **more).offers(
         size, [link], 60, first_packet=0, number=0
     )
     return offers.uses[0], offers.success[0]
@@ -129,7 +135,8 @@ def test_what_is_reckoned_with_comes_true(name: str) -> None:
     )
     link = LayerLink(setting, rate)
     uses, success = layer(link, 150)
-    assert uses.shape == (times, 400 if channel == RayleighBlock("image") else 1)
+    cases = 400 if channel == RayleighBlock("image") or isinstance(loss, GilbertElliott) else 1
+    assert uses.shape == (times, cases)
     packets = packetise(EncodedImage((Layer("only", bytes(150)),)), 60, 10**6, [link], may_cut=True)
     cost = [cost_of(packet, [link]).channel_uses for packet in packets]
     trials = 1500

@@ -123,10 +123,15 @@ def test_a_layer_of_many_packets_gets_parities_where_packets_vanish() -> None:
     links = options(Awgn(), 30.0, IidPacketLoss(0.1), erasure_rates=(1.0, 0.8, 0.5))
     plan = plan_layers(picture, links, 60, 10_000, may_cut=True)
     assert links[plan.choices[0]].erasure_rate == 0.5
-    # Bin(20, .1) <= 10: nearly sure; without parities .9^10.
+    # Bin(20, .1) <= 10: nearly sure; without parities .9^n for the first n.
     assert plan.expected_db == pytest.approx(20.0, abs=0.01)
     bare = plan_layers(picture, options(Awgn(), 30.0, IidPacketLoss(0.1)), 60, 10_000, may_cut=True)
-    assert bare.expected_db == pytest.approx(20 * 0.9**10, rel=1e-3)
+    whole = plan_layers(
+        picture, options(Awgn(), 30.0, IidPacketLoss(0.1)), 60, 10_000, may_cut=False
+    )
+    assert whole.expected_db == pytest.approx(20 * 0.9**10, rel=1e-3)
+    # Of a stream that may be cut each packet is of use if those before it are there.
+    assert bare.expected_db == pytest.approx(2 * sum(0.9**n for n in range(1, 11)), rel=1e-3)
 
 
 @pytest.mark.parametrize("snr_db", [10.0, 16.0])
