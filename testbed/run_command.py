@@ -92,12 +92,14 @@ def run_scenario(
         write_manifest(folder, content)
         console.print("drawing figures")
         table = read_table(table_path)
+        labels = _labels(scenario)
         words = METRICS | {metric.column: metric.label for metric in planned.metrics}
         if scenario.comparison is None:
-            written, skipped = draw_figures(table, folder / FIGURES, words)
+            named = table.assign(codec=table["codec"].map(labels))
+            written, skipped = draw_figures(named, folder / FIGURES, words)
         else:
-            written, skipped = _compare(scenario, scenario.comparison, table, words, folder)
-        written += draw_scenario_strips(planned, folder / FIGURES)
+            written, skipped = _compare(scenario, scenario.comparison, table, words, labels, folder)
+        written += draw_scenario_strips(planned, folder / FIGURES, labels)
         written += draw_certification(certification, folder / FIGURES)
     if skipped:
         print(f"{skipped} more settings are in the table and not drawn", file=sys.stderr)
@@ -110,11 +112,22 @@ def run_scenario(
         )
 
 
+def _labels(scenario: Scenario) -> dict[str, str]:
+    """Of each codec in figures: what is charged decides a comparison on small pictures."""
+    return {
+        codec.name: f"{codec.name} ({codec.headers})"
+        if isinstance(codec, ConventionalSection) and codec.headers not in codec.name.split("_")
+        else codec.name
+        for codec in scenario.codecs
+    }
+
+
 def _compare(
     scenario: Scenario,
     section: Comparison,
     table: pd.DataFrame,
     words: Mapping[str, str],
+    labels: Mapping[str, str],
     folder: Path,
 ) -> tuple[list[Path], int]:
     """comparison.csv and its figures: the figures' files, and how many panels were left out."""
@@ -131,13 +144,6 @@ def _compare(
         [column for column, label in words.items() if is_share(label)],
     )  # fmt: skip
     print(f"{write_comparison(rows, folder / COMPARISON_CSV)}: {len(rows)} rows")
-    # What is charged decides a comparison on small pictures: the legend says it.
-    labels = {
-        codec.name: f"{codec.name} ({codec.headers})"
-        if isinstance(codec, ConventionalSection) and codec.headers not in codec.name.split("_")
-        else codec.name
-        for codec in scenario.codecs
-    }
     return draw_comparison(
         rows, singles, words, labels, reference, section.published or (), folder / FIGURES
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,8 +16,11 @@ from testbed.trials import LinkPoint, Trial
 from testbed.work import Outcome
 
 
-def draw_scenario_strips(plan: Plan, folder: Path) -> list[Path]:
-    """One strip per channel for the scenario's `figures.strip`; none if it has no such section."""
+def draw_scenario_strips(plan: Plan, folder: Path, labels: Mapping[str, str]) -> list[Path]:
+    """One strip per channel for the scenario's `figures.strip`; none if it has no such section.
+
+    labels: what to call each codec.
+    """
     strip, index = plan.scenario.figures.strip, plan.strip
     if strip is None or index is None:
         return []
@@ -36,7 +39,7 @@ def draw_scenario_strips(plan: Plan, folder: Path) -> list[Path]:
             outcomes = [outcome for work in works(plan, chosen, 1) for outcome in simulate(work)]
             outcomes.sort(key=lambda outcome: outcome.trial.link.snr_db)
             if outcomes:
-                rows.append((section.name, [_picture(original, each) for each in outcomes]))
+                rows.append((labels[section.name], [_picture(original, each) for each in outcomes]))
         if rows:
             written += draw_strip(original, rows, folder / f"strip_{_file_name(channel)}")
     return written
