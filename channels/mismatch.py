@@ -67,6 +67,11 @@ def least_squares_noise(
         float64[n], each > 0.
     """
     snrs_db = _least_squares_snrs_db(estimator, data_symbols, modulation, no)
+    return _noise_worth(noise, snrs_db)
+
+
+def _noise_worth(noise: NDArray[np.float64], snrs_db: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Noise powers of the SNRs that count instead: `snrs_db` in the place of _SNRS_DB."""
     return np.asarray(10.0 ** (np.interp(-10.0 * np.log10(noise), _SNRS_DB, snrs_db) / -10.0))
 
 
@@ -126,7 +131,7 @@ def linear_estimate_noise(
         float64[n], each > 0.
     """
     snrs_db = _linear_estimate_snrs_db(estimator, data_symbols, modulation, no)
-    return np.asarray(10.0 ** (np.interp(-10.0 * np.log10(noise), _SNRS_DB, snrs_db) / -10.0))
+    return _noise_worth(noise, snrs_db)
 
 
 @lru_cache(maxsize=256)

@@ -20,7 +20,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from codec.classifier import CLASSES, Classifier
 from codec.training.data import VALIDATION_IMAGES, load_training_data
-from codec.training.loop import LoopSettings, train
+from codec.training.loop import add_loop_arguments, settings_of, train
 from codec.training.manifest import rounded, write_weights
 
 SHIFT = 4
@@ -92,10 +92,7 @@ def main(arguments: list[str] | None = None) -> None:
         loss = functional.cross_entropy(logits, wanted, label_smoothing=SMOOTHING)
         return loss, {"accuracy": float(right)}
 
-    run = f"classifier on {data.sources}"
-    settings = LoopSettings(
-        options.out, options.minutes, run, options.batch, options.peak_rate, options.seed
-    )
+    settings = settings_of(options, f"classifier on {data.sources}")
     train("classifier", model, loss_of, len(data.train), settings)
     model.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     plain = folded(model)
@@ -124,13 +121,7 @@ def accuracy(model: Classifier, pictures: NDArray[np.uint8], labels: NDArray[np.
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Train the classifier.")
-    parser.add_argument("--cifar", type=Path, required=True, help="folder of data_batch_1..5.bin")
-    parser.add_argument("--out", type=Path, required=True, help="checkpoints, logs and weights")
-    parser.add_argument("--minutes", type=float, default=40.0)
-    parser.add_argument("--peak-rate", type=float, default=4e-3)
-    parser.add_argument("--batch", type=int, default=128)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--threads", type=int, default=1)
+    add_loop_arguments(parser, peak_rate=4e-3, batch=128)
     return parser.parse_args(arguments)
 
 

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from codec.deepjscc import SYMBOL_CHANNELS, DeepJscc
 from codec.training.data import TrainingData, load_training_data
-from codec.training.loop import LoopSettings, train
+from codec.training.loop import add_loop_arguments, settings_of, train
 from codec.training.manifest import rounded, write_weights
 
 SNR_RANGE_DB = (-4.0, 22.0)
@@ -80,10 +80,7 @@ def main(arguments: list[str] | None = None) -> None:
         loss = torch.log(errors + LEAST_ERROR).mean()
         return loss, {"psnr_db": float(-10.0 * torch.log10(errors.detach()).mean())}
 
-    run = f"{name} on {data.sources}"
-    settings = LoopSettings(
-        options.out, options.minutes, run, options.batch, options.peak_rate, options.seed
-    )
+    settings = settings_of(options, f"{name} on {data.sources}")
     train(name, model, loss_of, len(data.train), settings)
     model.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     print(write_networks(model, options, data))
@@ -145,14 +142,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Train learned analog transmission.")
     parser.add_argument("--cbr", choices=SYMBOL_CHANNELS, required=True)
     parser.add_argument("--channel", choices=CHANNELS, required=True)
-    parser.add_argument("--cifar", type=Path, required=True, help="folder of data_batch_1..5.bin")
-    parser.add_argument("--out", type=Path, required=True, help="checkpoints, logs and weights")
-    parser.add_argument("--minutes", type=float, default=40.0)
+    add_loop_arguments(parser, peak_rate=1e-3, batch=64)
     parser.add_argument("--start-from", type=Path, help="a checkpoint, of any ratio or channel")
-    parser.add_argument("--peak-rate", type=float, default=1e-3)
-    parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--threads", type=int, default=1)
     return parser.parse_args(arguments)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import csv
 import time
 from collections.abc import Callable, Iterator
@@ -42,6 +43,24 @@ class LoopSettings:
     seed: int = 1
     device: str = "cpu"
     start_from: Path | None = None
+
+
+def add_loop_arguments(parser: argparse.ArgumentParser, peak_rate: float, batch: int) -> None:
+    """What every training by this loop can be told; the defaults of two of them."""
+    parser.add_argument("--cifar", type=Path, required=True, help="folder of data_batch_1..5.bin")
+    parser.add_argument("--out", type=Path, required=True, help="checkpoints, logs and weights")
+    parser.add_argument("--minutes", type=float, default=40.0)
+    parser.add_argument("--peak-rate", type=float, default=peak_rate)
+    parser.add_argument("--batch", type=int, default=batch)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=1)
+
+
+def settings_of(options: argparse.Namespace, run: str) -> LoopSettings:
+    """Of the arguments above."""
+    return LoopSettings(
+        options.out, options.minutes, run, options.batch, options.peak_rate, options.seed
+    )
 
 
 def shuffled_batches(count: int, batch: int, seed: int) -> Iterator[NDArray[np.int64]]:
