@@ -19,6 +19,10 @@ Image: TypeAlias = NDArray[np.uint8]
 """A picture: uint8 of shape (height, width, 3), RGB, values 0-255."""
 
 
+MAX_SLICES = 1 << 7
+"""Packets number slices in seven bits."""
+
+
 class CodecError(ValueError):
     """A codec was asked for something it cannot do, or given bytes that are not its own."""
 
@@ -29,11 +33,14 @@ class Layer:
 
     `data` goes to the link, every byte of it charged. `known` reaches the receiver free of charge
     and always, if any of `data` does: only for what a study declares known, such as headers.
+    `parts`: bytes of each slice's part of `data`, in order, if the picture is cut into slices that
+    decode alone. A packet then holds bytes of one part only. At most MAX_SLICES.
     """
 
     name: str
     data: bytes
     known: bytes = b""
+    parts: tuple[int, ...] = ()
 
     @property
     def whole(self) -> ReceivedLayer:
@@ -56,19 +63,31 @@ class EncodedImage:
 
 
 @dataclass(frozen=True, slots=True)
+class ReceivedPart:
+    """The leading bytes of one slice's part of a layer; `intact_bytes` as of ReceivedLayer."""
+
+    slice: int
+    data: bytes
+    complete: bool
+    intact_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ReceivedLayer:
     """The leading bytes of one layer as they came through; `complete` if none is missing.
 
     What is missing is missing at the end. The bytes are intact (each packet's CRC held), unless the
     link delivers damaged packets: then a codec may show anything or fail, but not crash.
     `intact_bytes` says how many bytes come before the first damaged packet; None: there is none.
-    `known` is that of the `Layer`.
+    `known` is that of the `Layer`. `parts`: of a layer in slices, what came of each, in order of
+    the slices; `data` is all of that joined, and it is complete if every part is.
     """
 
     data: bytes
     complete: bool
     intact_bytes: int | None = None
     known: bytes = b""
+    parts: tuple[ReceivedPart, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

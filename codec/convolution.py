@@ -37,11 +37,14 @@ class ConvFactory(Protocol):
         stride: int = 1,
         source: FixedPoint = ACTIVATION,
         target: FixedPoint = ACTIVATION,
+        size: int = 3,
     ) -> nn.Module: ...
 
 
 class TrainableConv(nn.Module):
-    """3x3 convolution in real numbers, (B, C, H, W) float -> (B, C', H/stride, W/stride) float.
+    """Convolution in real numbers, 3x3 unless `size` says 1.
+
+    (B, C, H, W) float -> (B, C', H/stride, W/stride) float.
 
     Activations are rounded to the domain's step with a straight-through gradient, so that the
     network learns under the rounding that it will meet. Heads (targets other than ACTIVATION)
@@ -56,11 +59,12 @@ class TrainableConv(nn.Module):
         stride: int = 1,
         source: FixedPoint = ACTIVATION,
         target: FixedPoint = ACTIVATION,
+        size: int = 3,
     ) -> None:
         super().__init__()
         self.source, self.target, self.is_head = source, target, target is not ACTIVATION
         self.conv = nn.Conv2d(
-            in_channels, out_channels, 3, stride=stride, padding=1, bias=self.is_head
+            in_channels, out_channels, size, stride=stride, padding=size // 2, bias=self.is_head
         )
         self.norm = nn.Identity() if self.is_head else nn.BatchNorm2d(out_channels)
 
@@ -111,10 +115,10 @@ class TrainableConv(nn.Module):
 
 
 class ExactConv(nn.Module):
-    """3x3 convolution over integers held in float32, (B, C, H, W) -> (B, C', H/stride, W/stride).
+    """Convolution over integers held in float32, (B, C, H, W) -> (B, C', H/stride, W/stride).
 
     Values in and out are integers within the domains `source` and `target`. Buffers: weight
-    (C', C, 3, 3) and bias (C',) integer-valued float32, scale (C',) a power of two.
+    (C', C, size, size) and bias (C',) integer-valued float32, scale (C',) a power of two.
     """
 
     weight: Tensor
@@ -129,10 +133,12 @@ class ExactConv(nn.Module):
         stride: int = 1,
         source: FixedPoint = ACTIVATION,
         target: FixedPoint = ACTIVATION,
+        size: int = 3,
     ) -> None:
         super().__init__()
         self.source, self.target, self.stride = source, target, stride
-        self.register_buffer("weight", torch.zeros(out_channels, in_channels, 3, 3))
+        self.padding = size // 2
+        self.register_buffer("weight", torch.zeros(out_channels, in_channels, size, size))
         self.register_buffer("bias", torch.zeros(out_channels))
         self.register_buffer("scale", torch.ones(out_channels, 1, 1))
 
@@ -161,7 +167,7 @@ class ExactConv(nn.Module):
         self.scale = torch.tensor(steps, dtype=torch.float32).view(-1, 1, 1)
 
     def forward(self, x: Tensor, residual: Tensor | None = None) -> Tensor:
-        y = F.conv2d(x, self.weight, self.bias, stride=self.stride, padding=1)
+        y = F.conv2d(x, self.weight, self.bias, stride=self.stride, padding=self.padding)
         y = y.mul_(self.scale).floor_()
         if residual is not None:
             y = y.add_(residual)

@@ -46,6 +46,12 @@ LATENT = FixedPoint(unit=1, low=-63, high=63)
 LOGIT = FixedPoint(unit=1024, low=-8192, high=8191)
 """Before the final sigmoid: -8 to 8 in steps of 1/1024."""
 
+SIGNED = FixedPoint(unit=64, low=-255, high=255)
+"""Inputs of a network that know a sign, beside activations: -3.98 to 3.98."""
+
+BIN_LOGIT = FixedPoint(unit=512, low=-8192, high=8191)
+"""What stands for the probability of a bin, or for a place within an interval: -16 to 16."""
+
 GREY_UNIT = 16
 """Predicted pixel values are held in 1/16 grey level."""
 

@@ -3,10 +3,15 @@
     one byte:   version (4 bits) | 0        a picture of 32 x 32, the size of CIFAR's
     five bytes: version (4 bits) | 1        height and width, 16 bits each, the higher byte first
 
-On a 32 x 32 picture a byte is .008 bits per pixel, which is why that size has a code of its own.
+Added to the code: 2 where a picture is grey, its three colours equal; 4 where it is cut into square
+slices, and then a byte follows, their side in units of 8 pixels. Only profiles that make use of
+these allow them. On a 32 x 32 picture a byte is .008 bits per pixel, which is why that size has a
+code of its own.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 from codec.base import CodecError
 
@@ -14,7 +19,19 @@ MAX_SIDE = (1 << 16) - 1
 MAX_PIXELS = 1 << 24
 """Larger pictures are refused, so that a few damaged bytes cannot ask for gigabytes of memory."""
 
-_SIZE_32X32, _SIZE_EXPLICIT = 0, 1
+_SIZE_EXPLICIT, _GREY, _SLICED = 1, 2, 4
+GREY_AND_SLICES = _GREY | _SLICED
+SLICE_UNIT = 8
+
+
+class PictureHeader(NamedTuple):
+    """A header as read: `bytes_used` is its own length, `slice_side` 0 unless there are slices."""
+
+    height: int
+    width: int
+    bytes_used: int
+    grey: bool
+    slice_side: int
 
 
 def _check_size(height: int, width: int) -> None:
@@ -29,41 +46,50 @@ def _check_version(version: int) -> None:
         raise CodecError(f"expected a bitstream version of 0 .. 15, found {version}")
 
 
-def pack_picture_header(height: int, width: int, version: int = 0) -> bytes:
+def pack_picture_header(
+    height: int, width: int, version: int = 0, *, grey: bool = False, slice_side: int = 0
+) -> bytes:
     """The header of a picture of `height` x `width` pixels: 1 byte for 32 x 32, else 5.
 
-    Raises CodecError for sides outside of 1 .. MAX_SIDE, more than MAX_PIXELS pixels, or a version
-    outside of 0 .. 15.
+    `slice_side`: a multiple of SLICE_UNIT up to 255 times that, for one byte more; 0: no slices.
+    Raises CodecError for sides outside of 1 .. MAX_SIDE, more than MAX_PIXELS pixels, a version
+    outside of 0 .. 15, or another `slice_side`.
     """
     _check_version(version)
     _check_size(height, width)
-    if (height, width) == (32, 32):
-        return bytes([version << 4 | _SIZE_32X32])
-    return (
-        bytes([version << 4 | _SIZE_EXPLICIT])
-        + height.to_bytes(2, "big")
-        + width.to_bytes(2, "big")
-    )
+    if slice_side % SLICE_UNIT or not 0 <= slice_side // SLICE_UNIT <= 255:
+        raise CodecError(f"expected slices of 8, 16 .. 2040 pixels, found {slice_side}")
+    explicit = (height, width) != (32, 32)
+    code = _SIZE_EXPLICIT * explicit | _GREY * grey | _SLICED * (slice_side > 0)
+    size = height.to_bytes(2, "big") + width.to_bytes(2, "big") if explicit else b""
+    sliced = bytes([slice_side // SLICE_UNIT]) if slice_side else b""
+    return bytes([version << 4 | code]) + size + sliced
 
 
-def unpack_picture_header(data: bytes, version: int = 0) -> tuple[int, int, int]:
-    """(height, width, bytes used) from the head of `data`; the inverse of `pack_picture_header`.
+def unpack_picture_header(data: bytes, version: int = 0, *, allow: int = 0) -> PictureHeader:
+    """The header at the head of `data`; the inverse of `pack_picture_header`.
 
-    Raises CodecError if `data` is cut inside the header, is of another version than `version`, or
+    Raises CodecError if `data` is cut inside the header, is of another version than `version`,
+    says that the picture is grey or in slices where the caller does not `allow` GREY_AND_SLICES, or
     names a size that `pack_picture_header` refuses.
     """
     _check_version(version)
     if not data:
         raise CodecError("expected a picture header, found no bytes")
-    found_version, size_code = data[0] >> 4, data[0] & 15
+    found_version, code = data[0] >> 4, data[0] & 15
     if found_version != version:
         raise CodecError(f"expected bitstream version {version}, found {found_version}")
-    if size_code == _SIZE_32X32:
-        return 32, 32, 1
-    if size_code != _SIZE_EXPLICIT:
-        raise CodecError(f"expected a size code of 0 or 1, found {size_code}")
-    if len(data) < 5:
-        raise CodecError(f"expected a picture header of 5 bytes, found {len(data)}")
-    height, width = int.from_bytes(data[1:3], "big"), int.from_bytes(data[3:5], "big")
+    if code & ~(_SIZE_EXPLICIT | allow):
+        raise CodecError(f"expected a size code of 0 or 1, found {code}")
+    explicit, grey, sliced = (bool(code & bit) for bit in (_SIZE_EXPLICIT, _GREY, _SLICED))
+    length = 1 + 4 * explicit + sliced
+    if len(data) < length:
+        raise CodecError(f"expected a picture header of {length} bytes, found {len(data)}")
+    height, width = 32, 32
+    if explicit:
+        height, width = int.from_bytes(data[1:3], "big"), int.from_bytes(data[3:5], "big")
     _check_size(height, width)
-    return height, width, 5
+    slice_side = data[length - 1] * SLICE_UNIT if sliced else 0
+    if sliced and slice_side == 0:
+        raise CodecError("expected slices of at least 8 pixels, found 0")
+    return PictureHeader(height, width, length, grey, slice_side)

@@ -50,7 +50,7 @@ from codec.latent_coder import decode_latent, list_latent_bins
 from codec.networks import whole_levels
 from codec.picture_header import pack_picture_header, unpack_picture_header
 from codec.plane_coder import CHANNEL_ORDER, decode_plane, list_plane_bins
-from codec.profile import Profile, load_profile
+from codec.profile import Profile, load_paper_profile
 from codec.semantic_encoder import LATENT_CHANNELS, LATENT_STRIDE
 
 BITSTREAM_VERSION = 2
@@ -70,6 +70,8 @@ class SemanticCodec:
 
     name = "semantic"
     scalable = True
+    layer_names = LAYER_NAMES
+    bitstream_version = BITSTREAM_VERSION
 
     def __init__(
         self,
@@ -80,7 +82,7 @@ class SemanticCodec:
         if not 1 <= layers <= len(LAYER_NAMES):
             raise CodecError(f"expected 1 to {len(LAYER_NAMES)} layers, found {layers}")
         self.layers, self.correction = layers, correction
-        self.profile = load_profile(profile) if isinstance(profile, str) else profile
+        self.profile = load_paper_profile(profile) if isinstance(profile, str) else profile
 
     # ------------------------------------------------------------------------------- encoding
 
@@ -163,9 +165,10 @@ class SemanticCodec:
         if not layers:
             return None
         try:
-            height, width, start = unpack_picture_header(layers[0].data, version=BITSTREAM_VERSION)
+            header = unpack_picture_header(layers[0].data, version=BITSTREAM_VERSION)
         except CodecError:
             return None
+        height, width, start = header.height, header.width, header.bytes_used
         shape = (LATENT_CHANNELS, -(-height // LATENT_STRIDE), -(-width // LATENT_STRIDE))
         stream = layers[0].data[start:]
         share = 1 if layers[0].complete else LEAST_SHARE_OF_A_LATENT

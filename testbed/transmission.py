@@ -33,7 +33,6 @@ from channels.table_link import send_packet_by_table
 from codec.base import EncodedImage, ReceivedLayer, with_known
 from testbed.link_parts import make_part
 from testbed.packets import (
-    HEADER_BYTES,
     LayerLink,
     Ledger,
     Packet,
@@ -145,7 +144,7 @@ def transmit(
             whole.append(outcome.data)
         else:
             # Control information tells which packet it is; its own header may be wrong.
-            damaged.append(packet.header + outcome.data[HEADER_BYTES:])
+            damaged.append(packet.header + outcome.data[len(packet.header) :])
     return Transmission(
         ledger=ledger,
         layers_sent=len({packet.layer for packet in sent}),
@@ -154,9 +153,15 @@ def transmit(
         packets_damaged=sum(not outcomes[number].decoded for number in arrived),
         packets_lost=len(sent) - len(arrived),
         transmissions=sum(outcome.transmissions for outcome in outcomes),
-        received=with_known(reassemble(whole, counts_of(planned), damaged), encoded),
+        received=with_known(
+            reassemble(whole, counts_of(planned), damaged, sliced=_sliced(encoded)), encoded
+        ),
         observed=_sum_of([outcome.observed for outcome in outcomes]),
     )
+
+
+def _sliced(encoded: EncodedImage | None) -> bool:
+    return encoded is not None and any(layer.parts for layer in encoded.layers)
 
 
 def _sum_of(observed: Sequence[Observation | None]) -> Observation | None:
@@ -209,10 +214,11 @@ def _cut(packet: Packet, uses: int, link: LayerLink) -> Packet | None:
     """
     if link.erasure_rate < 1.0:
         return None
-    fits = largest_packet_bytes(uses, link.setting) - HEADER_BYTES
+    header = len(packet.header)
+    fits = largest_packet_bytes(uses, link.setting) - header
     fits = min(fits, len(packet.payload) - 1)
     # Rounding to whole symbols can make a byte less cost more.
-    while fits > 0 and packet_cost(HEADER_BYTES + fits, link.setting).channel_uses > uses:
+    while fits > 0 and packet_cost(header + fits, link.setting).channel_uses > uses:
         fits -= 1
     return replace(packet, payload=packet.payload[:fits], is_last=False) if fits > 0 else None
 

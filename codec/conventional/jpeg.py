@@ -113,7 +113,7 @@ class Jpeg(FileFormat):
         return header + bytes([int(setting)]) + scan
 
     def restore(self, stream: bytes) -> Parts:
-        height, width, used = unpack_picture_header(stream, BITSTREAM_VERSION)
+        height, width, used, *_ = unpack_picture_header(stream, BITSTREAM_VERSION)
         if stream[used] not in _QUALITIES:
             raise CodecError(f"expected a JPEG quality of 1 .. 100, found {stream[used]}")
         head = bytearray(_typical_head(self, stream[used]))

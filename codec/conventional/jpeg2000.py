@@ -135,7 +135,7 @@ class Jpeg2000(FileFormat):
         )
 
     def restore(self, stream: bytes) -> Parts:
-        height, width, used = unpack_picture_header(stream, BITSTREAM_VERSION)
+        height, width, used, *_ = unpack_picture_header(stream, BITSTREAM_VERSION)
         start = used
         if self.packet_lengths:
             start += 2 + int.from_bytes(stream[used + 2 : used + 4], "big")

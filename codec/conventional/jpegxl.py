@@ -84,5 +84,5 @@ class JpegXl(FileFormat):
         return pack_picture_header(image.shape[0], image.shape[1], BITSTREAM_VERSION) + payload
 
     def restore(self, stream: bytes) -> Parts:
-        height, width, used = unpack_picture_header(stream, BITSTREAM_VERSION)
+        height, width, used, *_ = unpack_picture_header(stream, BITSTREAM_VERSION)
         return Parts(image_header(height, width, lossless=self.lossless), stream[used:], b"")

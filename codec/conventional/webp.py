@@ -86,7 +86,7 @@ class WebP(FileFormat):
         )
 
     def restore(self, stream: bytes) -> Parts:
-        height, width, used = unpack_picture_header(stream, BITSTREAM_VERSION)
+        height, width, used, *_ = unpack_picture_header(stream, BITSTREAM_VERSION)
         if max(height, width) > self.max_side:
             raise CodecError(f"a picture of {height} x {width} pixels is too large for WebP")
         start = used + (0 if self.lossless else _VP8_TAG_BYTES)

@@ -1,0 +1,1 @@
+"""The profile `embedded`: one stream per picture, from a coarse base to the exact picture."""

@@ -1,0 +1,167 @@
+"""The bins of one pass: significance, sign, refinement, each with the probability predicted for it.
+
+For each place of the pass's parity, row by row, and each of its channels:
+
+    still 0:    does this plane hold the first one?  no -> 0
+                sign; and at the first level of the channel, in unary, how many steps more
+    otherwise:  the plane's bit
+
+What was told goes into `known` (schedule.py) and, for the networks to see, into the last SYMBOLS
+channels of the heads' input: first the change of the interval's middle in steps, then which
+coefficients this level has told about, both times SIGNED.unit.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from codec.embedded.bin_engine import (
+    PROBABILITY_ONE,
+    decode_bin,
+    encode_bin,
+    overrun,
+)
+from codec.embedded.networks import TRUNK_WIDTH
+from codec.embedded.transform import CHANNELS
+from codec.fixed_point import BIN_LOGIT, SIGNED
+from codec.jit import Integer, kernel
+
+MORE = PROBABILITY_ONE * 5 // 64
+"""P that a coefficient is larger than its first level can tell, in PROBABILITY_ONE: .08 in groups
+1 and 3, where it matters most, on CIFAR-10's training half."""
+TOO_LARGE = 1 << 11
+"""No coefficient is: |c| is 1,024 at most, give or take what lifting rounds."""
+MOST_BINS = 1 + 1 + 64
+"""Of a coefficient in one pass: its bit, its sign, and at its first level a bin for each of the
+steps below `TOO_LARGE`, of which the smallest is 32."""
+_TOLD = np.float32(SIGNED.unit)
+_NEW = np.float32(SIGNED.unit * 3 // 2)
+_HALF = np.float32(SIGNED.unit // 2)
+_LOW = BIN_LOGIT.low
+
+
+@cache
+def probability_of_logit() -> NDArray[np.int64]:
+    """The sigmoid as a table: int64 (16384,), P(bin = 1) for BIN_LOGIT.low .. BIN_LOGIT.high.
+
+    1 .. PROBABILITY_ONE - 1. No entry lies within 1e-6 of a tie (tests/test_embedded_coder.py).
+    """
+    z = np.arange(BIN_LOGIT.low, BIN_LOGIT.high + 1) / BIN_LOGIT.unit
+    p1 = np.floor(PROBABILITY_ONE / (1.0 + np.exp(-z)) + 0.5)
+    return p1.clip(1, PROBABILITY_ONE - 1).astype(np.int64)
+
+
+@kernel
+def _note(
+    inputs: NDArray[np.float32],
+    place: tuple[Integer, Integer],
+    channel: Integer,
+    was_zero: bool,
+    sign: Integer,
+    bit: Integer,
+) -> None:
+    """Writes into the heads' input what has been told."""
+    y, x = place
+    change = TRUNK_WIDTH + channel
+    if was_zero:
+        inputs[y, x, change] = _NEW * np.float32(sign) if bit != 0 else np.float32(0)
+    else:
+        inputs[y, x, change] = _HALF * np.float32(sign if bit != 0 else -sign)
+    inputs[y, x, change + CHANNELS] = _TOLD
+
+
+@kernel
+def encode_pass(
+    state: NDArray[np.int64],
+    buffer: NDArray[np.uint8],
+    logits: NDArray[np.int32],
+    p1: NDArray[np.int64],
+    truth: NDArray[np.int32],
+    known: NDArray[np.int32],
+    inputs: NDArray[np.float32],
+    channels: NDArray[np.int64],
+    outputs: NDArray[np.int64],
+    planes: NDArray[np.int64],
+    first: bool,
+    parity: Integer,
+) -> None:
+    """Codes one pass of one picture.
+
+    logits: (h, w, 2n), of the group's head. truth, known: (h, w, 48). inputs: (h, w, TRUNK_WIDTH +
+    SYMBOLS), the heads'. channels: those told, at `outputs` of the head's n; planes: the plane told
+    of each. first: is this the group's first level? `known` and `inputs` are brought up to date.
+    """
+    height, width = truth.shape[:2]
+    half = logits.shape[2] // 2
+    for y in range(height):
+        for x in range((y + parity) % 2, width, 2):
+            for i in range(channels.size):
+                channel, plane = channels[i], planes[i]
+                value = np.int64(truth[y, x, channel])
+                magnitude = abs(value) >> plane
+                sign = 1 if value >= 0 else -1
+                was_zero = known[y, x, channel] == 0
+                probability = p1[logits[y, x, outputs[i]] - _LOW]
+                if was_zero:
+                    bit = np.int64(magnitude != 0)
+                    encode_bin(state, buffer, probability, bit)
+                    if bit != 0:
+                        plus = p1[logits[y, x, half + outputs[i]] - _LOW]
+                        encode_bin(state, buffer, plus, np.int64(sign > 0))
+                        if first:
+                            for _ in range(magnitude - 1):
+                                encode_bin(state, buffer, MORE, 1)
+                            encode_bin(state, buffer, MORE, 0)
+                else:
+                    bit = magnitude & 1
+                    encode_bin(state, buffer, probability, bit)
+                known[y, x, channel] = sign * (magnitude << plane)
+                _note(inputs, (y, x), channel, was_zero, sign, bit)
+
+
+@kernel
+def decode_pass(
+    state: NDArray[np.int64],
+    data: NDArray[np.uint8],
+    logits: NDArray[np.int32],
+    p1: NDArray[np.int64],
+    known: NDArray[np.int32],
+    inputs: NDArray[np.float32],
+    channels: NDArray[np.int64],
+    outputs: NDArray[np.int64],
+    planes: NDArray[np.int64],
+    first: bool,
+    parity: Integer,
+) -> bool:
+    """Decodes one pass as far as the data determine it; False if they end in it.
+
+    Arguments as for `encode_pass`. A coefficient is told wholly or not at all.
+    """
+    height, width = known.shape[:2]
+    half = logits.shape[2] // 2
+    for y in range(height):
+        for x in range((y + parity) % 2, width, 2):
+            for i in range(channels.size):
+                channel, plane = channels[i], planes[i]
+                value = np.int64(known[y, x, channel])
+                was_zero = value == 0
+                sign = 1 if value >= 0 else -1
+                bit = decode_bin(state, data, p1[logits[y, x, outputs[i]] - _LOW])
+                if was_zero and bit != 0:
+                    plus = p1[logits[y, x, half + outputs[i]] - _LOW]
+                    sign = 1 if decode_bin(state, data, plus) != 0 else -1
+                    steps = 1
+                    if first:
+                        while (steps << plane) < TOO_LARGE and decode_bin(state, data, MORE) != 0:
+                            steps += 1
+                    value = np.int64(sign * (steps << plane))
+                elif bit != 0:
+                    value += np.int64(sign) << plane
+                if overrun(state):
+                    return False
+                known[y, x, channel] = value
+                _note(inputs, (y, x), channel, was_zero, sign, bit)
+    return True
