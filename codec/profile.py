@@ -1,7 +1,10 @@
-"""A profile: everything trained that the semantic codec needs, from one safetensors file.
+"""A profile: everything trained that a layered codec needs, from one safetensors file.
 
 `weights/<profile>.safetensors` holds integers only; `weights/<profile>.json` beside it is the
 manifest: the file's sha256, the data and command that made it, and its validation figures.
+
+A profile is of one of two schemes, which the names of its tensors tell: the paper's (below) or the
+embedded one (codec.embedded.profile).
 
     encoder.*  decoder.*            semantic encoder and decoder (see convolution.py)
     enhancement8.* .. enhancement1.*
@@ -15,18 +18,22 @@ manifest: the file's sha256, the data and command that made it, and its validati
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+from safetensors import safe_open
 from safetensors.torch import load
 from torch import Tensor
 
 from codec.base import CodecError
 from codec.bitplanes import PLANES
 from codec.cabac import context_states_from_p1_15bit
+from codec.embedded.profile import EmbeddedProfile, embedded_profile_from_tensors
 from codec.latent_coder import CONTEXTS as LATENT_CONTEXTS
 from codec.latent_context import LatentModel, checked
 from codec.networks import ExactAutoencoder, ExactEnhancement
@@ -35,10 +42,12 @@ from codec.plane_coder import FEATURES, STEPS, PlaneModel
 
 WEIGHTS_FOLDER = Path(__file__).parent / "weights"
 
+Scheme: TypeAlias = Literal["paper", "embedded"]
+
 
 @dataclass(frozen=True)
 class Profile:
-    """The networks and tables of one trained codec; `sha256` is that of its weights file.
+    """The networks and tables of the paper's scheme; `sha256` is that of the weights file.
 
     `latent_states` and `plane_states[plane]` are CABAC context states, int32 (contexts, 4).
     """
@@ -59,19 +68,53 @@ def profile_names() -> list[str]:
 
 
 @cache
-def load_profile(name: str) -> Profile:
+def load_profile(name: str) -> Profile | EmbeddedProfile:
     """A profile by name or by the path of a safetensors file. Raises CodecError if it cannot be."""
-    path = Path(name) if name.endswith(".safetensors") else WEIGHTS_FOLDER / f"{name}.safetensors"
+    path = _weights_path(name)
     try:
         raw = path.read_bytes()
     except (OSError, ValueError) as error:
-        raise CodecError(
-            f"no weights for the profile '{name}': there are {', '.join(profile_names())}"
-        ) from error
+        raise _no_weights(name) from error
     try:
-        return profile_from_tensors(path.stem, hashlib.sha256(raw).hexdigest(), load(raw))
+        tensors = load(raw)
+        build = _BUILDERS[_scheme_of(tensors)]
+        return build(path.stem, hashlib.sha256(raw).hexdigest(), tensors)
     except Exception as error:
         raise CodecError(f"{path} is not a weights file of this codec: {error}") from error
+
+
+def load_paper_profile(name: str) -> Profile:
+    """The same for what is about the paper's scheme alone. Raises CodecError for any other."""
+    profile = load_profile(name)
+    if not isinstance(profile, Profile):
+        raise CodecError(f"the profile '{name}' is not of the paper's scheme")
+    return profile
+
+
+def profile_scheme(name: str) -> Scheme:
+    """Which scheme a profile is of; reads no more of its file than the index. Raises CodecError."""
+    path = _weights_path(name)
+    try:
+        with safe_open(path, framework="pt") as file:
+            return _scheme_of(file.keys())
+    except OSError as error:
+        raise _no_weights(name) from error
+    except Exception as error:
+        raise CodecError(f"{path} is not a weights file of this codec: {error}") from error
+
+
+def _weights_path(name: str) -> Path:
+    return Path(name) if name.endswith(".safetensors") else WEIGHTS_FOLDER / f"{name}.safetensors"
+
+
+def _no_weights(name: str) -> CodecError:
+    return CodecError(
+        f"no weights for the profile '{name}': there are {', '.join(profile_names())}"
+    )
+
+
+def _scheme_of(keys: Iterable[str]) -> Scheme:
+    return "embedded" if any(key.startswith("predictor.") for key in keys) else "paper"
 
 
 def profile_from_tensors(name: str, sha256: str, tensors: dict[str, Tensor]) -> Profile:
@@ -119,3 +162,9 @@ def profile_from_tensors(name: str, sha256: str, tensors: dict[str, Tensor]) -> 
             for plane in PLANES
         },
     )
+
+
+_BUILDERS: dict[Scheme, Callable[[str, str, dict[str, Tensor]], Profile | EmbeddedProfile]] = {
+    "paper": profile_from_tensors,
+    "embedded": embedded_profile_from_tensors,
+}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from channels.bench_demapper import bench_demapper
 from channels.bench_ldpc import bench_ldpc
 from channels.bench_link import bench_link
@@ -16,8 +14,6 @@ from channels.link import LinkSetting
 from channels.ofdm import Ofdm
 from channels.spatial_multiplexing import SpatialMultiplexing
 from codec.bench_cabac import bench_cabac
-from codec.bench_codec import bench_codec
-from testbed.images import load_images
 
 
 def print_ldpc() -> None:
@@ -112,14 +108,4 @@ def print_cabac() -> None:
     print(
         f"CABAC, one core: encode {speed.encode_mbin_per_s:.0f} Mbin/s, "
         f"decode {speed.decode_mbin_per_s:.0f} Mbin/s"
-    )
-
-
-def print_codec() -> None:
-    """Pictures per second and lossless rate on the packaged 32x32 pictures."""
-    speed = bench_codec([image.pixels for image in load_images("samples32", Path())])
-    print(
-        f"layered codec, nine layers, {speed.pictures} pictures of 32x32, one core: encode "
-        f"{speed.encoded_per_s:.0f}/s, decode {speed.decoded_per_s:.0f}/s, exact, "
-        f"{speed.bits_per_subpixel:.2f} bits per sub-pixel"
     )

@@ -9,6 +9,7 @@ from typing import Any, get_args
 from rich.console import Console
 from rich.table import Table
 
+from codec.layered import scheme_words
 from codec.profile import profile_names
 from testbed.budget import link_budget
 from testbed.codec_sections import CODEC_SECTIONS
@@ -72,8 +73,10 @@ def check_scenario(file: Path, overrides: Sequence[str]) -> None:
 
 def print_choices() -> None:
     """One line for each kind of thing that a scenario names."""
+    print("profiles of the semantic codec:")
+    for name in profile_names():
+        print(f"  {name}: {scheme_words(name)}")
     kinds: dict[str, Iterable[str]] = {
-        "profiles of the semantic codec": profile_names(),
         "fading blocks": FADING_BLOCKS,
         "modulations": MODULATION_BITS,
         "MCS tables": map(str, MCS_TABLES),

@@ -93,18 +93,28 @@ def encode(
     out: Annotated[Path, typer.Option(help="folder of the coded files")],
     profile: Annotated[str, typer.Option(help="trained weights to use")] = "paper",
     layers: Annotated[int, typer.Option(min=1, max=9, help="code so many layers")] = 9,
+    most_bytes: Annotated[
+        int | None,
+        typer.Option("--bytes", min=1, help="cut where the layers' bytes sum to so many"),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="write over existing files")] = False,
 ) -> None:
-    """Code pictures with the layered codec and print the exact size of each layer."""
-    from codec.semantic_codec import LAYER_NAMES
+    """Code pictures with the layered codec and print the exact size of each layer.
+
+    With --bytes as many layers are kept as fit, and as much of the next.
+    """
     from testbed.files import encode_files
 
-    for coded in encode_files(images, out, profile, layers, overwrite=force):
+    for coded in encode_files(images, out, profile, layers, most_bytes, overwrite=force):
         pixels, total = coded.height * coded.width, 0
         print(f"{coded.path}: {coded.width}x{coded.height}, index {coded.index_bytes} bytes")
-        for name, size in zip(LAYER_NAMES, coded.layer_bytes, strict=False):
-            total += size
-            print(f"  {name:7} {size:9} bytes   sum {total:9} bytes {8 * total / pixels:8.4f} bpp")
+        for layer in coded.layers:
+            total += layer.n_bytes
+            cut = layer.n_bytes < layer.whole_bytes
+            print(
+                f"  {layer.name:9} {layer.n_bytes:9} bytes   sum {total:9} bytes "
+                f"{8 * total / pixels:8.4f} bpp" + f"   cut from {layer.whole_bytes}" * cut
+            )
 
 
 @app.command()
@@ -122,8 +132,9 @@ def decode(
     """Decode files of the layered codec to PNG, from all layers or the first few."""
     from testbed.files import decode_files
 
-    for path, used in decode_files(files, out, layers, profile, overwrite=force):
-        print(f"{path}: {used} whole layers")
+    for each in decode_files(files, out, layers, profile, overwrite=force):
+        part = " and a part of the next" if each.and_a_part else ""
+        print(f"{each.path}: {each.whole_layers} whole layers{part}")
 
 
 @app.command(
@@ -135,14 +146,19 @@ def decode(
     }
 )
 def train(context: typer.Context) -> None:
-    """Train the layered codec; with `train deepjscc` learned analog transmission; with
-    `train classifier` what the metric `task` sees with.
+    """Train the layered codec; with `train embedded` its profile of that name; with `train
+    deepjscc` learned analog transmission; with `train classifier` what the metric `task` sees with.
 
     `testbed train --help`, `testbed train deepjscc --help` and so on list the options.
     """
+    scripts = {
+        "embedded": "embedded_train",
+        "deepjscc": "deepjscc",
+        "classifier": "classifier",
+    }
     script, arguments = "train", context.args
-    if arguments[:1] in (["deepjscc"], ["classifier"]):
-        script, *arguments = arguments
+    if arguments and arguments[0] in scripts:
+        script, arguments = scripts[arguments[0]], arguments[1:]
     import_module(f"codec.training.{script}").main(arguments)
 
 
@@ -326,11 +342,27 @@ def bench_cabac() -> None:
 
 
 @bench.command("codec")
-def bench_codec() -> None:
-    """The layered codec on the packaged 32x32 pictures, both ways, checked to be exact."""
-    from testbed.bench_command import print_codec
+def bench_codec(
+    profile: Annotated[
+        list[str] | None, typer.Option(help="trained weights; may be given again; all unless given")
+    ] = None,
+    images: Annotated[str, typer.Option(help="what to measure on")] = "samples32",
+    limit: Annotated[int | None, typer.Option(min=1, help="use the first N images")] = None,
+    conventional: Annotated[
+        str, typer.Option(help="codecs beside it, as jpeg2000,heif:payload with headers; or none")
+    ] = "jpeg,jpeg2000,webp",
+    out: Annotated[
+        Path | None, typer.Option(help="folder of tables and a figure, if wanted")
+    ] = None,
+) -> None:
+    """The layered codec: speed both ways, lossless rate, PSNR at equal rates beside others."""
+    from testbed.bench_codec_command import run_bench_codec
 
-    print_codec()
+    try:
+        run_bench_codec(profile or [], images, limit, conventional, out)
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        raise typer.Exit(130) from None
 
 
 if __name__ == "__main__":

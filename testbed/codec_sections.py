@@ -2,6 +2,7 @@
 
     codecs:
       - {type: semantic, layers: 4}
+      - {type: semantic, name: embedded, profile: embedded, slice_side: 64}
       - {type: jpeg2000, headers: payload, resolutions: 3}
 
 The keys of a conventional codec are `headers`, `on_loss` and the fields of its format in
@@ -13,9 +14,15 @@ from __future__ import annotations
 
 from functools import reduce
 from operator import or_
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeAlias
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from testbed.scenario_values import Name, Section, choice, whole_number, wrong
 
@@ -53,6 +60,18 @@ Lossless: TypeAlias = Annotated[
 ]
 
 
+def _slice_side(value: object) -> int:
+    from codec.base import CodecError
+    from codec.embedded.slices import check_slice_side
+
+    side = whole_number(1)(value)
+    try:
+        check_slice_side(side)
+    except CodecError as error:
+        raise wrong(str(error)) from None
+    return side
+
+
 class CodecSection(Section):
     """What every codec has. A codec of a new type is a subclass that `CODEC_SECTIONS` lists."""
 
@@ -71,16 +90,33 @@ class CodecSection(Section):
 
 
 class SemanticCodecSection(CodecSection):
-    """The layered codec: base layer, bitplane layers, enhancement network."""
+    """The layered codec: a base layer, and layers of bitplanes that a network predicts."""
 
     type: Literal["semantic"]
-    profile: Name = Field(default="paper", description="which weights and settings to use")
+    profile: Name = Field(default="paper", description="which weights to use, and so which scheme")
     correction: Annotated[
         Literal["interval", "one_sided"], BeforeValidator(choice(("interval", "one_sided")))
-    ] = Field(default="interval", description="rule of the bitplane correction function")
+    ] = Field(
+        default="interval",
+        description="rule of the bitplane correction function, of the paper's scheme",
+    )
     layers: Annotated[int, Field(ge=1, le=9), BeforeValidator(whole_number(1, 9))] | None = Field(
         default=None, description="send at most so many layers, 1 to 9; all unless given"
     )
+    slice_side: Annotated[int, BeforeValidator(_slice_side)] | None = Field(
+        default=None,
+        description="side in pixels of the slices that a picture is cut into, which decode alone; "
+        "unless given, only what exceeds 1024 pixels is cut",
+    )
+
+    @model_serializer(mode="wrap")
+    def _without_later_keys(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # Ids of trials and hashes of scenarios rest on this: those made before there was the key
+        # must stay what they were.
+        dumped: dict[str, Any] = dump(self)
+        if self.slice_side is None:
+            del dumped["slice_side"]
+        return dumped
 
 
 class ConventionalSection(CodecSection):

@@ -20,8 +20,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from codec.base import Image
-from codec.semantic_codec import SemanticCodec
+from codec.base import CodecError, Image
+from codec.layered import LayeredCodec
+from codec.profile import profile_scheme
 from testbed.claims import MOST_BPP
 from testbed.claims_markdown import write_claims
 from testbed.conventional_rd import StillCodec, available_codecs
@@ -39,7 +40,7 @@ from testbed.rate_distortion import (
     steps_of,
     still_points,
 )
-from testbed.registry import open_layered_codec
+from testbed.registry import CodecSetupError, open_layered_codec
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -55,6 +56,7 @@ def reproduce_figure2(
 
     earlier: a figure2.csv of the same pictures, from which the conventional codecs are taken.
     """
+    _check_folder(profile_name, out)
     pictures = load_same_size(source, limit)
     ours = open_layered_codec(profile_name)
     others, left_out = available_codecs()
@@ -75,6 +77,19 @@ def reproduce_figure2(
     print(", ".join(str(path) for path in (out / "figure2.csv", *figures, claims)))
 
 
+def _check_folder(profile_name: str, out: Path) -> None:
+    """One claim is judged by the folder's table1.csv, which is of the paper's scheme."""
+    try:
+        scheme = profile_scheme(profile_name)
+    except CodecError as error:
+        raise CodecSetupError(str(error)) from error
+    if scheme != "paper" and (out / "table1.csv").exists():
+        raise OutputError(
+            f"{out}: holds table1.csv of the paper's scheme; name another folder with --out for "
+            f"the profile '{profile_name}'"
+        )
+
+
 def _conventional(earlier: Path, images: int) -> pd.DataFrame:
     """The rows of all codecs but ours. Raises OutputError unless they are of so many images."""
     try:
@@ -90,7 +105,7 @@ def _conventional(earlier: Path, images: int) -> pd.DataFrame:
 
 
 def measure(
-    ours: SemanticCodec, others: Sequence[StillCodec], images: Sequence[Image]
+    ours: LayeredCodec, others: Sequence[StillCodec], images: Sequence[Image]
 ) -> list[RatePoint]:
     """The points of all codecs, with a bar for each."""
     columns = (

@@ -10,6 +10,7 @@ from PIL import Image as PillowImage
 
 from codec.base import CodecError
 from codec.container import read_container, write_container
+from codec.layered import DEFAULT_CORRECTION, cut_layers
 from testbed.errors import ImageError, OutputError, TestbedError
 from testbed.images import read_picture
 from testbed.registry import open_layered_codec
@@ -22,20 +23,47 @@ class StoredFileError(TestbedError):
 
 
 @dataclass(frozen=True, slots=True)
+class CodedLayer:
+    """A layer in a file: how many of its bytes are there, `whole_bytes` how many there could be."""
+
+    name: str
+    n_bytes: int
+    whole_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class CodedFile:
-    """One picture coded: sizes in bytes, `index_bytes` is the file's overhead."""
+    """One picture coded; `index_bytes` is the file's overhead."""
 
     path: Path
     height: int
     width: int
-    layer_bytes: tuple[int, ...]
+    layers: tuple[CodedLayer, ...]
     index_bytes: int
 
 
+@dataclass(frozen=True, slots=True)
+class DecodedFile:
+    """One picture decoded from so many whole layers, and a part of the next if `and_a_part`."""
+
+    path: Path
+    whole_layers: int
+    and_a_part: bool
+
+
 def encode_files(
-    pictures: Sequence[Path], folder: Path, profile: str, layers: int, *, overwrite: bool = False
+    pictures: Sequence[Path],
+    folder: Path,
+    profile: str,
+    layers: int,
+    most_bytes: int | None = None,
+    *,
+    overwrite: bool = False,
 ) -> list[CodedFile]:
-    """Codes each picture into `folder`. `profile` as for SemanticCodec. Raises TestbedError."""
+    """Codes each picture into `folder`. `profile` as for open_layered. Raises TestbedError.
+
+    most_bytes: where the stream is cut, in bytes of the layers, the index not counted.
+    """
     codec = open_layered_codec(profile, layers)
     coded = []
     for path, target in _targets(pictures, folder, SUFFIX, overwrite):
@@ -48,12 +76,15 @@ def encode_files(
         except CodecError as error:
             raise ImageError(f"{path}: {error}") from error
         assert encoded is not None
-        data = write_container(encoded, codec.profile.name, codec.profile.sha256, codec.correction)
+        kept = cut_layers(encoded, encoded.payload_bits // 8 if most_bytes is None else most_bytes)
+        data = write_container(kept, codec.profile.name, codec.profile.sha256, DEFAULT_CORRECTION)
         _write(target, data)
-        sizes = tuple(len(layer.data) for layer in encoded.layers)
-        coded.append(
-            CodedFile(target, pixels.shape[0], pixels.shape[1], sizes, len(data) - sum(sizes))
+        sizes = tuple(
+            CodedLayer(layer.name, len(part.data), len(layer.data))
+            for layer, part in zip(encoded.layers, kept, strict=False)
         )
+        index_bytes = len(data) - sum(each.n_bytes for each in sizes)
+        coded.append(CodedFile(target, pixels.shape[0], pixels.shape[1], sizes, index_bytes))
     return coded
 
 
@@ -64,8 +95,8 @@ def decode_files(
     profile: str | None = None,
     *,
     overwrite: bool = False,
-) -> list[tuple[Path, int]]:
-    """Decodes each file to a PNG from its first `layers` layers: (path, whole layers used).
+) -> list[DecodedFile]:
+    """Decodes each file to a PNG from its first `layers` layers.
 
     `profile`: the weights, if they are not those that ship under the name in the file. Raises
     TestbedError.
@@ -78,23 +109,26 @@ def decode_files(
             raise StoredFileError(f"{path}: cannot read ({error.strerror})") from error
         except CodecError as error:
             raise StoredFileError(f"{path}: {error}") from error
-        codec = open_layered_codec(profile or stored.profile)
+        codec = open_layered_codec(profile or stored.profile, correction=stored.correction)
         if not codec.profile.sha256.startswith(stored.weights_sha256):
             raise StoredFileError(
                 f"{path}: coded with weights {stored.weights_sha256} of the profile "
                 f"'{stored.profile}', here are {codec.profile.sha256[:16]}; name the right ones "
                 "with --profile"
             )
-        codec.correction = stored.correction
-        (result,) = codec.decode_batch([stored.layers[:layers]])
+        received = stored.layers[:layers]
+        (result,) = codec.decode_batch([received])
         if result.image is None:
-            raise StoredFileError(f"{path}: the base layer is missing or damaged")
+            raise StoredFileError(f"{path}: the base layer is missing, damaged or cut too short")
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             PillowImage.fromarray(result.image).save(target)
         except OSError as error:
             raise OutputError(f"{target}: cannot write ({error.strerror})") from error
-        decoded.append((target, result.layers_decoded))
+        used = result.layers_decoded
+        # What follows a layer that is whole by the index and does not decode is of no use.
+        and_a_part = used < len(received) and not received[used].complete
+        decoded.append(DecodedFile(target, used, and_a_part))
     return decoded
 
 

@@ -22,8 +22,8 @@ from typing import Literal, TypeAlias, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from codec.base import CodecError, Image, ReceivedLayer
-from codec.semantic_codec import LAYER_NAMES, SemanticCodec
+from codec.base import CodecError, Image
+from codec.layered import LayeredCodec
 from testbed.conventional_rd import StillCodec
 from testbed.metrics import EXACT_PSNR_DB, psnr_db, ssim
 
@@ -67,21 +67,20 @@ class RatePoint:
 
 
 def layered_points(
-    codec: SemanticCodec, images: Sequence[Image], progress: Progress = lambda _: None
+    codec: LayeredCodec, images: Sequence[Image], progress: Progress = lambda _: None
 ) -> list[RatePoint]:
-    """A point after the base layer and after each plane, decoded from the coded bytes alone."""
-    names = LAYER_NAMES[: codec.layers]
+    """A point after the base and after each further layer, decoded from the coded bytes alone."""
+    names = codec.layer_names[: codec.layers]
     size_bytes = np.zeros((len(images), len(names)), np.int64)
     quality = np.zeros((len(images), len(names), 2))
     for start in range(0, len(images), PICTURES_AT_ONCE):
         batch = images[start : start + PICTURES_AT_ONCE]
         streams = [encoded.layers for encoded in codec.encode_batch(batch) if encoded is not None]
         for count in range(1, len(names) + 1):
-            received = [
-                [ReceivedLayer(layer.data, True) for layer in layers[:count]] for layers in streams
-            ]
+            received = [[layer.whole for layer in layers[:count]] for layers in streams]
             for b, decoded in enumerate(codec.decode_batch(received)):
-                if decoded.image is None or decoded.layers_decoded != count:
+                # A plain picture may have fewer layers.
+                if decoded.image is None or decoded.layers_decoded != len(received[b]):
                     raise ValueError(f"expected {count} layers of picture {start + b} to decode")
                 quality[start + b, count - 1] = _quality(batch[b], decoded.image)
                 size_bytes[start + b, count - 1] = sum(len(x.data) for x in received[b])
@@ -127,9 +126,9 @@ def still_points(
     return _without_repeats(points)
 
 
-def steps_of(codec: StillCodec | SemanticCodec, images: Sequence[Image]) -> int:
+def steps_of(codec: StillCodec | LayeredCodec, images: Sequence[Image]) -> int:
     """How many steps the points of a codec report to `Progress`, in all."""
-    return len(images) * (1 if isinstance(codec, SemanticCodec) else len(codec.settings))
+    return len(images) * (len(codec.settings) if isinstance(codec, StillCodec) else 1)
 
 
 def mosaic_grid(count: int) -> tuple[int, int]:

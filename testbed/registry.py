@@ -16,21 +16,45 @@ from testbed.errors import TestbedError
 
 if TYPE_CHECKING:
     from codec.analog import AnalogCodec
-    from codec.semantic_codec import SemanticCodec
+    from codec.bitplane_correction import CorrectionRule
+    from codec.layered import LayeredCodec
+    from codec.profile import Profile
 
 
 class CodecSetupError(TestbedError):
     """A codec that the scenario names cannot be made, or cannot code an image."""
 
 
-def open_layered_codec(profile: str, layers: int | None = None) -> SemanticCodec:
+def open_layered_codec(
+    profile: str, layers: int | None = None, correction: CorrectionRule = "interval"
+) -> LayeredCodec:
     """The layered codec with the weights `profile`. Raises CodecSetupError if it cannot be made."""
-    from codec.semantic_codec import LAYER_NAMES, SemanticCodec
+    from codec.layered import open_layered
 
     try:
-        return SemanticCodec(profile, layers or len(LAYER_NAMES))
+        return open_layered(profile, layers, correction)
     except CodecError as error:
         raise CodecSetupError(str(error)) from error
+
+
+def open_paper_profile(profile: str) -> Profile:
+    """The weights of the paper's scheme. Raises CodecSetupError for those of any other."""
+    from codec.profile import load_paper_profile
+
+    try:
+        return load_paper_profile(profile)
+    except CodecError as error:
+        raise CodecSetupError(str(error)) from error
+
+
+@cache
+def _layered(section: SemanticCodecSection) -> LayeredCodec:
+    from codec.layered import open_layered
+
+    try:
+        return open_layered(section.profile, section.layers, section.correction, section.slice_side)
+    except CodecError as error:
+        raise CodecSetupError(f"codec {section.name}: {error}") from error
 
 
 @cache
@@ -38,10 +62,7 @@ def make_codec(section: CodecSection) -> ImageCodec:
     """The codec of a scenario's section, made once per process. Raises CodecSetupError."""
     try:
         if isinstance(section, SemanticCodecSection):
-            from codec.semantic_codec import LAYER_NAMES, SemanticCodec
-
-            layers = section.layers or len(LAYER_NAMES)
-            return SemanticCodec(section.profile, layers, section.correction)
+            return _layered(section)
         if isinstance(section, ConventionalSection):
             return section.make()
     except CodecError as error:
@@ -65,11 +86,8 @@ def make_analog_codec(section: CodecSection) -> AnalogCodec:
 def codec_fingerprint(section: CodecSection) -> str:
     """What beside the section determines the codec's bytes: hash of weights, library versions."""
     if isinstance(section, SemanticCodecSection):
-        from codec.semantic_codec import BITSTREAM_VERSION, SemanticCodec
-
-        codec = make_codec(section)
-        assert isinstance(codec, SemanticCodec)
-        return f"bitstream {BITSTREAM_VERSION}, weights {codec.profile.sha256}"
+        codec = _layered(section)
+        return f"bitstream {codec.bitstream_version}, weights {codec.profile.sha256}"
     if isinstance(section, ConventionalSection):
         return section.make().versions
     if section.analog:

@@ -12,14 +12,14 @@ from rich.table import Table
 
 from testbed.errors import OutputError
 from testbed.images import load_same_size
-from testbed.registry import open_layered_codec
+from testbed.registry import open_paper_profile
 from testbed.table1 import PAPER_BCF_PERCENT, PAPER_EN_PERCENT, PlaneErrors, plane_errors
 
 
 def reproduce_table1(profile_name: str, source: str, limit: int | None, out: Path) -> None:
     """Measures, prints and writes table1.csv and table1.tex into `out`. Raises TestbedError."""
+    profile = open_paper_profile(profile_name)
     images = load_same_size(source, limit)
-    profile = open_layered_codec(profile_name).profile
     errors = plane_errors(profile, np.stack([image.pixels.transpose(2, 0, 1) for image in images]))
     table = as_table(errors)
     try:

@@ -11,8 +11,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
-from testbed.images import read_picture
+from testbed.cli import app
+from testbed.images import load_images, read_picture
 
 SCENARIO = """name: tiny
 images:
@@ -34,6 +36,13 @@ def invoke(*arguments: object, code: int = 0, cwd: Path | None = None) -> str:
     done = subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=300)
     assert done.returncode == code, done.stderr
     return done.stderr if code else done.stdout
+
+
+def here(*arguments: object) -> str:
+    """stdout of a command that succeeds, in this process: without its seconds of imports."""
+    done = CliRunner().invoke(app, list(map(str, arguments)))
+    assert done.exit_code == 0, done.output
+    return done.stdout
 
 
 @pytest.fixture
@@ -91,6 +100,8 @@ def test_list_names_what_a_scenario_may_use() -> None:
     printed = invoke("list")
     for name in ("semantic", "jpeg", "paper", "rayleigh_block", "256qam", "samples32", "ms_ssim"):
         assert name in printed
+    for profile, words in (("paper", "the paper's scheme"), ("embedded", "one embedded stream")):
+        assert f"  {profile}: {words}" in printed
 
 
 @pytest.mark.parametrize("script", ["deepjscc", "classifier"])
@@ -120,6 +131,43 @@ def test_encode_and_decode_files(tmp_path: Path) -> None:
     # A file that was cut in transit still gives what came.
     coded.write_bytes(coded.read_bytes()[: index + sum(sizes[:2]) + 5])
     assert "2 whole layers" in invoke("decode", coded, "--out", tmp_path / "cut")
+
+
+@pytest.mark.parametrize("profile", ["paper", "embedded"])
+def test_files_are_cut_at_any_number_of_bytes(tmp_path: Path, profile: str) -> None:
+    [picture] = load_images("samples32", Path(), 1)
+    Image.fromarray(picture.pixels).save(tmp_path / "a.png")
+    sent = ("encode", tmp_path / "a.png", "--profile", profile, "--out")
+    lines = here(*sent, tmp_path / "whole").splitlines()[1:]
+    whole = [int(line.split()[1]) for line in lines]
+    assert len(whole) == 9
+    most = sum(whole[:3]) + 7
+    printed = here(*sent, tmp_path / "cut", "--bytes", most)
+    lines = printed.splitlines()[1:]
+    assert [int(line.split()[1]) for line in lines] == [*whole[:3], 7]
+    assert f"cut from {whole[3]}" in lines[3]
+    assert "cut" not in lines[2]
+    coded = tmp_path / "cut" / "a.sctb"
+    assert coded.stat().st_size == most + int(printed.split("index ")[1].split()[0])
+    part = "3 whole layers and a part of the next"
+    assert part in here("decode", coded, "--out", tmp_path / "one")
+    # What the link, or a transfer that broke off, would have left.
+    file = tmp_path / "whole" / "a.sctb"
+    file.write_bytes(file.read_bytes()[: most - sum(whole)])
+    assert part in here("decode", file, "--out", tmp_path / "other")
+    one, other = (read_picture(tmp_path / name / "a.png") for name in ("one", "other"))
+    assert np.array_equal(one, other)
+    assert "3 whole layers\n" in here("decode", coded, "--out", tmp_path / "o", "--layers", 3)
+    # Exactly at the end of a layer nothing is cut.
+    here(*sent, tmp_path / "even", "--bytes", sum(whole[:2]))
+    even = here("decode", tmp_path / "even" / "a.sctb", "--out", tmp_path / "even")
+    assert "2 whole layers\n" in even
+
+
+def test_what_is_about_the_papers_scheme_refuses_another_profile(tmp_path: Path) -> None:
+    error = invoke("reproduce", "table1", "--profile", "embedded", "--out", tmp_path, code=1)
+    assert error.strip() == "the profile 'embedded' is not of the paper's scheme"
+    assert not list(tmp_path.iterdir())
 
 
 MISTAKES = {

@@ -1,21 +1,24 @@
-"""Files of the layered codec: round trip, cuts, damage, foreign bytes."""
+"""Files of the layered codec: round trip, cuts, damage, foreign bytes, earlier versions."""
 
 from __future__ import annotations
+
+from zlib import crc32
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codec.base import CodecError, EncodedImage, Layer, ReceivedLayer
+from codec.base import CodecError, ReceivedLayer
 from codec.container import read_container, write_container
 
 LAYERS = (b"first layer", b"x", b"third")
 HASH = "0123456789abcdef" * 4
 
 
-def file() -> bytes:
-    encoded = EncodedImage(tuple(Layer(str(i), data) for i, data in enumerate(LAYERS)))
-    return write_container(encoded, "paper", HASH, "one_sided")
+def file(*, cut: bool = False) -> bytes:
+    last = len(LAYERS) - 1
+    layers = [ReceivedLayer(data, not (cut and i == last)) for i, data in enumerate(LAYERS)]
+    return write_container(layers, "paper", HASH, "one_sided")
 
 
 def test_what_was_written_is_read() -> None:
@@ -25,8 +28,35 @@ def test_what_was_written_is_read() -> None:
     assert stored.layers == tuple(ReceivedLayer(data, True) for data in LAYERS)
 
 
-def test_a_cut_file_gives_what_is_there() -> None:
-    data = file()
+def test_a_layer_that_was_cut_on_purpose_is_not_taken_for_a_whole_one() -> None:
+    assert len(file(cut=True)) == len(file())
+    layers = read_container(file(cut=True)).layers
+    assert [layer.data for layer in layers] == list(LAYERS)
+    assert [layer.complete for layer in layers] == [True, True, False]
+    # It is still checked.
+    damaged = file(cut=True)[:-1] + b"?"
+    assert [layer.data for layer in read_container(damaged).layers] == list(LAYERS[:2])
+
+
+def test_only_the_last_layer_may_be_cut() -> None:
+    for layers in ([], [ReceivedLayer(b"a", False), ReceivedLayer(b"b", True)]):
+        with pytest.raises(ValueError, match="only the last one"):
+            write_container(layers, "paper", HASH, "interval")
+
+
+def test_files_of_version_1_are_read() -> None:
+    """Byte by byte as the first release wrote them."""
+    data = b"SCTB\x01\x05paper" + bytes.fromhex(HASH)[:8] + b"\x01\x03"
+    for layer in LAYERS:
+        data += len(layer).to_bytes(4, "big") + crc32(layer).to_bytes(4, "big")
+    assert read_container(data + b"".join(LAYERS)) == read_container(file())
+    with pytest.raises(CodecError, match="version 2 or less, found 3"):
+        read_container(data.replace(b"SCTB\x01", b"SCTB\x03"))
+
+
+@pytest.mark.parametrize("cut", [False, True])
+def test_a_cut_file_gives_what_is_there(cut: bool) -> None:
+    data = file(cut=cut)
     index = len(data) - sum(map(len, LAYERS))
     for length in range(len(data)):
         if length < index:

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from codec.base import Image, ReceivedLayer
-from codec.semantic_codec import LAYER_NAMES, SemanticCodec
+from codec.layered import open_layered
 from testbed import figure2
 from testbed.claims_markdown import as_markdown
 from testbed.conventional_rd import StillCodec, available_codecs
@@ -94,15 +94,17 @@ def test_heif_is_left_out_and_said_so_where_it_cannot_run(monkeypatch) -> None:
     assert "pip install -e .[heif]" in left_out[0]
 
 
-def test_our_points_are_the_codecs_own_sizes(images) -> None:
+@pytest.mark.parametrize("profile", ["paper", "embedded"])
+def test_our_points_are_the_codecs_own_sizes(images, profile: str) -> None:
     few = images[:5]
-    codec = SemanticCodec()
+    codec = open_layered(profile)
+    names = codec.layer_names
     points = layered_points(codec, few)
     assert [(p.accounting, p.setting) for p in points] == [
-        (accounting, name) for accounting in ACCOUNTINGS for name in LAYER_NAMES
+        (accounting, name) for accounting in ACCOUNTINGS for name in names
     ]
     streams = [encoded.layers for encoded in codec.encode_batch(few) if encoded]
-    for count, point in enumerate(points[: len(LAYER_NAMES)], start=1):
+    for count, point in enumerate(points[: len(names)], start=1):
         sizes = [sum(len(layer.data) for layer in layers[:count]) for layers in streams]
         assert point.bpp == pytest.approx(8 * np.mean(sizes) / 1024)
         received = [[ReceivedLayer(x.data, True) for x in layers[:count]] for layers in streams]
@@ -111,7 +113,7 @@ def test_our_points_are_the_codecs_own_sizes(images) -> None:
         assert point.psnr_db == pytest.approx(np.mean(psnr))
     assert points[8].ssim == 1
     assert points[8].psnr_db == EXACT_PSNR_DB
-    psnr = [point.psnr_db for point in points[: len(LAYER_NAMES)]]
+    psnr = [point.psnr_db for point in points[: len(names)]]
     assert (np.diff(psnr) > 0).all()
 
 
@@ -222,6 +224,30 @@ def test_conventional_curves_can_be_taken_from_an_earlier_run(tmp_path: Path, mo
         reproduce_figure2("paper", "samples32", 3, tmp_path / "third", earlier)
     with pytest.raises(OutputError, match=r"expected an earlier figure2\.csv"):
         reproduce_figure2("paper", "samples32", 3, tmp_path / "third", tmp_path / "none.csv")
+
+
+def test_the_embedded_profile_has_a_figure_but_not_beside_the_papers_table(
+    tmp_path: Path, monkeypatch
+) -> None:
+    monkeypatch.setattr(figure2, "available_codecs", _only_jpeg)
+    reproduce_figure2("embedded", "samples32", 2, tmp_path)
+    table = pd.read_csv(tmp_path / "figure2.csv")
+    ours = table[(table["codec"] == OURS) & (table["accounting"] == "file")]
+    assert list(ours["setting"]) == list(open_layered("embedded").layer_names)
+    assert (np.diff(ours["psnr_db"]) > 0).all()
+    (tmp_path / "table1.csv").write_text("")
+    with pytest.raises(
+        OutputError, match=r"table1\.csv of the paper's scheme; name another folder"
+    ):
+        reproduce_figure2("embedded", "samples32", 2, tmp_path)
+
+
+def test_a_plain_picture_with_fewer_layers_has_a_point_for_each(images) -> None:
+    """Of a picture in one colour nothing is left to say after the first layers."""
+    plain = np.full((64, 64, 3), 90, np.uint8)
+    points = layered_points(open_layered("embedded"), [plain, images[0]])
+    assert len(points) == 9 * len(ACCOUNTINGS)
+    assert points[8].psnr_db == EXACT_PSNR_DB
 
 
 def test_figure_and_claims_do_without_ssim_on_tiny_pictures() -> None:
