@@ -7,6 +7,7 @@ never read here.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,10 +50,12 @@ def load_training_data(cifar_folder: Path, photo_folder: Path | None, seed: int)
     return TrainingData(train, validation, sources)
 
 
-def photo_crops(paths: list[Path], count: int, seed: int) -> NDArray[np.uint8]:
-    """`count` random 32x32 crops, at full size, a half and a quarter: uint8 (count, 3, 32, 32).
+def photo_crops(
+    paths: list[Path], count: int, seed: int, side: int = CROP, factors: Sequence[int] = (1, 2, 4)
+) -> NDArray[np.uint8]:
+    """`count` random crops, at full size and at 1/factor of it: uint8 (count, 3, side, side).
 
-    A picture too small for a scale is left out at that scale; one below 32 pixels altogether.
+    A picture too small for a scale is left out at that scale; one below `side` altogether.
     """
     random = np.random.default_rng(seed)
     crops = []
@@ -61,14 +64,14 @@ def photo_crops(paths: list[Path], count: int, seed: int) -> NDArray[np.uint8]:
             whole = picture.convert("RGB")
         scales = [
             np.asarray(whole.reduce(factor))
-            for factor in (1, 2, 4)
-            if min(whole.size) >= CROP * factor
+            for factor in factors
+            if min(whole.size) >= side * factor
         ]
         if not scales:
             continue
         for _ in range(count * (index + 1) // len(paths) - count * index // len(paths)):
             scale = scales[int(random.integers(len(scales)))]
-            top = int(random.integers(scale.shape[0] - CROP + 1))
-            left = int(random.integers(scale.shape[1] - CROP + 1))
-            crops.append(scale[top : top + CROP, left : left + CROP].transpose(2, 0, 1))
+            top = int(random.integers(scale.shape[0] - side + 1))
+            left = int(random.integers(scale.shape[1] - side + 1))
+            crops.append(scale[top : top + side, left : left + side].transpose(2, 0, 1))
     return np.stack(crops)

@@ -1,0 +1,121 @@
+"""What an embedded profile reaches by the real codec: bits of each level, rate and PSNR."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from codec.base import EncodedImage
+from codec.embedded.bin_engine import bytes_written, start_encoder, worst_case_bytes
+from codec.embedded.codec import EmbeddedCodec
+from codec.embedded.pass_coder import MOST_BINS, encode_pass, probability_of_logit
+from codec.embedded.profile import EmbeddedProfile
+from codec.embedded.schedule import (
+    FIRST_LEVEL_OF_GROUP,
+    GROUPS,
+    LAYER_NAMES,
+    LEVELS,
+    PASSES,
+    planes_of,
+)
+from codec.embedded.transform import SIDE, coefficients
+from codec.embedded.walk import Walk
+
+_AT_ONCE = 100
+_LEAST_MSE = 1e-2
+"""A single picture that is exact before the last layer counts as 68 dB in a mean."""
+
+
+def coded_bits(profile: EmbeddedProfile, pictures: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Bits that each level takes in the arithmetic coder: (N, levels) of pictures (N, H, W, 3).
+
+    The pictures are coded in one piece each. Headers and the stream's last byte, of which on
+    average half is needed, are left out.
+    """
+    p1 = probability_of_logit()
+    rows = []
+    for start in range(0, len(pictures), _AT_ONCE):
+        some = pictures[start : start + _AT_ONCE]
+        truth = coefficients(some)
+        grey = (some == some[..., :1]).all((1, 2, 3))
+        walk = Walk(profile, *truth.shape[:3])
+        buffer = np.empty(worst_case_bytes(truth[0].size * (len(LEVELS) + MOST_BINS)), np.uint8)
+        coders = [start_encoder() for _ in truth]
+        spent = np.zeros((len(truth), len(LEVELS)))
+        for at, level in enumerate(LEVELS):
+            walk.begin(level)
+            for step in PASSES[level]:
+                logits = walk.logits(step)
+                group = GROUPS[step.group].tolist()
+                for b, coder in enumerate(coders):
+                    told = [k for k in step.channels if not grey[b] or k < SIDE**2]
+                    channels = np.array(told, np.int64)
+                    outputs = np.array([group.index(k) for k in told], np.int64)
+                    # Of what is written only the length is of interest: one buffer serves all.
+                    encode_pass(
+                        coder, buffer, logits[b], p1, truth[b], walk.known[b], walk.inputs[b],
+                        channels, outputs, planes_of(level)[channels],
+                        level == FIRST_LEVEL_OF_GROUP[step.group], step.parity,
+                    )  # fmt: skip
+            spent[:, at] = [_bits_told(coder) for coder in coders]
+        rows.append(np.diff(spent, axis=1, prepend=0.0))
+    return np.concatenate(rows)
+
+
+def _bits_told(coder: NDArray[np.int64]) -> float:
+    """How much of the coder's interval is gone: each byte written made it 256 times as wide."""
+    whole = start_encoder()[1]
+    return 8 * bytes_written(coder) + math.log2(whole) - math.log2(coder[1])
+
+
+def layer_figures(profile: EmbeddedProfile, pictures: NDArray[np.uint8]) -> dict[str, Any]:
+    """Rate and PSNR after each layer, means over pictures (N, H, W, 3), headers charged.
+
+    PSNR is None after the last layer. Raises RuntimeError if that is not the exact picture.
+    """
+    codec = EmbeddedCodec(profile)
+    n_layers, n_pixels = len(LAYER_NAMES), pictures[0].size // 3
+    bits, psnr_db = np.zeros((len(pictures), n_layers)), np.zeros((len(pictures), n_layers))
+    for start in range(0, len(pictures), _AT_ONCE):
+        images = list(pictures[start : start + _AT_ONCE])
+        streams = [stream for stream in codec.encode_batch(images) if stream is not None]
+        # All cuts of a picture in one batch: the codec walks once over what they share.
+        cuts = [_first_layers(each, k) for each in streams for k in range(1, n_layers + 1)]
+        decoded = codec.decode_batch([[layer.whole for layer in cut.layers] for cut in cuts])
+        for at, (cut, found) in enumerate(zip(cuts, decoded, strict=True)):
+            b, layer = divmod(at, n_layers)
+            mse = _mse(found.image, images[b])
+            if layer == n_layers - 1 and mse > 0:
+                raise RuntimeError("all layers did not give the exact picture")
+            bits[start + b, layer] = cut.payload_bits
+            psnr_db[start + b, layer] = 10 * math.log10(255**2 / max(mse, _LEAST_MSE))
+    bpp = bits.mean(0) / n_pixels
+    return {
+        "pictures": len(pictures),
+        "layers": list(LAYER_NAMES),
+        "bpp": [round(float(value), 4) for value in bpp],
+        "psnr_db": [*(round(float(value), 3) for value in psnr_db.mean(0)[:-1]), None],
+        "lossless_bits_per_subpixel": round(float(bpp[-1]) / 3, 4),
+    }
+
+
+def _first_layers(stream: EncodedImage, count: int) -> EncodedImage:
+    return EncodedImage(stream.layers[:count])
+
+
+def _mse(found: NDArray[np.uint8] | None, image: NDArray[np.uint8]) -> float:
+    """Mean squared error per value; of nothing decoded, as a testbed shows it, that of mid-grey."""
+    shown = np.full_like(image, 128) if found is None else found
+    return float(np.square(shown.astype(np.float64) - image).mean())
+
+
+def validation_figures(profile: EmbeddedProfile, pictures: NDArray[np.uint8]) -> dict[str, Any]:
+    """Both of the above for pictures (N, H, W, 3), as the manifest has them."""
+    bpp = coded_bits(profile, pictures).mean(0) / (pictures[0].size // 3)
+    by_level = {
+        str(level): round(float(value), 4) for level, value in zip(LEVELS, bpp, strict=True)
+    }
+    return {**layer_figures(profile, pictures), "bpp_by_level": by_level}
