@@ -11,6 +11,7 @@ import pytest
 from codec.base import CodecError, DecodedImage, EncodedImage, ImageCodec, ReceivedLayer
 from codec.conventional import FORMATS, ConventionalCodec
 from codec.conventional.file_format import Headers, OnLoss
+from codec.layered import open_layered
 from codec.semantic_codec import SemanticCodec
 
 
@@ -52,6 +53,9 @@ CODECS: dict[str, Callable[[], ImageCodec]] = {
     "semantic": SemanticCodec,
     "semantic-base": lambda: SemanticCodec(layers=1),
     "semantic-one-sided": lambda: SemanticCodec(correction="one_sided"),
+    "embedded": lambda: open_layered("embedded"),
+    "embedded-base": lambda: open_layered("embedded", layers=1),
+    "embedded-four": lambda: open_layered("embedded", layers=4),
 }
 SIZES = [(32, 32), (1, 1), (1, 7), (9, 1), (33, 47), (16, 100)]
 

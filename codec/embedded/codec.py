@@ -73,7 +73,7 @@ from codec.embedded.slices import (
     chosen_side,
     received_streams,
 )
-from codec.embedded.transform import CHANNELS, SIDE, coefficients, pixels
+from codec.embedded.transform import CHANNELS, LUMA_CHANNELS, SIDE, coefficients, pixels
 from codec.embedded.walk import PLACES_AT_ONCE, Walk, network_in_chunks
 from codec.picture_header import PictureHeader
 
@@ -218,9 +218,8 @@ class EmbeddedCodec:
                 ]  # fmt: skip
                 ended = [i for i, going in enumerate(going_on) if not going]
                 if ended:
-                    for i, picture in zip(
-                        ended, self._expected(walk, ended, level, height, width), strict=True
-                    ):
+                    shown = self._expected(walk, ended, level, (height, width), grey)
+                    for i, picture in zip(ended, shown, strict=True):
                         pictures[members[i]] = picture
                     kept = [i for i, going in enumerate(going_on) if going]
                     members = [members[i] for i in kept]
@@ -232,14 +231,16 @@ class EmbeddedCodec:
         return pictures
 
     def _expected(
-        self, walk: Walk, rows: list[int], level: int, height: int, width: int
+        self, walk: Walk, rows: list[int], level: int, size: tuple[int, int], grey: bool
     ) -> list[Image | None]:
         """The pictures of the walk at `rows`, of which all has been told that will be."""
         known, symbols = walk.known[rows], walk.inputs[rows][..., TRUNK_WIDTH:]
         inputs = np.concatenate([walk.before[rows], symbols], axis=-1)
         logits = network_in_chunks(self.profile.estimator, inputs, level).astype(np.int32)
         expected = estimates(known, symbols, level, logits)
-        shown = pixels(expected, height, width, ESTIMATE_BITS)
+        if grey:
+            expected[..., LUMA_CHANNELS:] = 0
+        shown = pixels(expected, *size, ESTIMATE_BITS)
         told = [bool(each[..., CHANNELS:].any()) for each in symbols]
         return [
             picture if level < LEVELS[0] or any_told else None

@@ -33,7 +33,7 @@ MORE = PROBABILITY_ONE * 5 // 64
 """P that a coefficient is larger than its first level can tell, in PROBABILITY_ONE: .08 in groups
 1 and 3, where it matters most, on CIFAR-10's training half."""
 TOO_LARGE = 1 << 11
-"""No coefficient is: |c| is 1,024 at most, give or take what lifting rounds."""
+"""No coefficient is: magnitudes stay below 1,300 (tests/test_embedded_transform.py)."""
 MOST_BINS = 1 + 1 + 64
 """Of a coefficient in one pass: its bit, its sign, and at its first level a bin for each of the
 steps below `TOO_LARGE`, of which the smallest is 32."""

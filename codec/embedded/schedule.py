@@ -14,7 +14,7 @@ levels, to -1, the last bits of chroma.
 
 A group at one parity is a *pass*: what the networks know when they predict it is all that came
 before it. A group takes part from the first level that matters for it; should a magnitude be
-larger than that level can tell, the rest follows in unary (`bin_coder.py`).
+larger than that level can tell, the rest follows in unary (`pass_coder.py`).
 """
 
 from __future__ import annotations

@@ -223,6 +223,10 @@ def _header_of(data: bytes, version: int) -> PictureHeader | None:
         header = unpack_picture_header(data, version, allow=GREY_AND_SLICES)
     except CodecError:
         return None
-    # One that was damaged may ask for more slices than packets can number.
+    # One that was damaged may ask for more slices than packets can number, or than memory bears.
+    if header.slice_side > _MOST_SIDE:
+        return None
+    if header.slice_side == 0 and max(header.height, header.width) > UNSLICED_SIDE:
+        return None
     crowded = len(boxes(header.height, header.width, header.slice_side)) > MAX_SLICES
     return None if crowded else header

@@ -39,7 +39,11 @@ from codec.embedded.lifting import (
 
 SIDE = 4
 CHANNELS = 3 * SIDE * SIDE
-"""Channel 16 k + 4 v + u: colour k (Y, Co, Cg), vertical frequency v, horizontal frequency u."""
+"""Channel 16 k + 4 v + u: colour k (Y, Co, Cg), vertical frequency v, horizontal frequency u.
+
+Channels with one of v, u equal to 1 and the other odd have the DCT's sign turned."""
+LUMA_CHANNELS = SIDE * SIDE
+"""The first ones; all others are 0 in a grey picture."""
 
 GAIN: NDArray[np.float64] = np.repeat(np.sqrt([3.0, 0.5, 0.75]), SIDE * SIDE)
 """(48,): an error e in a coefficient is a squared error of (e GAIN)^2 in the picture, summed over
@@ -61,7 +65,7 @@ def padded(pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def coefficients(pictures: NDArray[np.uint8]) -> NDArray[np.int32]:
-    """(B, H, W, 3) uint8 -> (B, ceil(H/4), ceil(W/4), 48) int32, each within -1024 .. 1023."""
+    """(B, H, W, 3) uint8 -> (B, ceil(H/4), ceil(W/4), 48) int32, magnitudes below 1300."""
     pixels = padded(pictures).astype(np.int32)
     red, green, blue = (pixels[..., k] for k in range(3))
     co = red - blue

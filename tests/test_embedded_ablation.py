@@ -1,0 +1,54 @@
+"""The ablation's reckoning agrees with the coder whose parts it weighs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from codec.embedded.ablation import h266_bits, level_bits, qualities_db
+from codec.embedded.codec import EmbeddedCodec
+from codec.embedded.profile import EmbeddedProfile
+from codec.profile import load_profile
+from testbed.images import load_images
+
+
+@pytest.fixture(scope="module")
+def profile() -> EmbeddedProfile:
+    found = load_profile("embedded")
+    assert isinstance(found, EmbeddedProfile)
+    return found
+
+
+@pytest.fixture(scope="module")
+def pictures() -> np.ndarray:
+    return np.stack([image.pixels for image in load_images("samples32", Path())][:4])
+
+
+def test_h266_takes_more_than_the_entropy_and_has_a_floor() -> None:
+    # Odd numerators: at multiples of 1/64 the two bins round to different probabilities.
+    p = np.arange(1, 65536, 2) / 65536
+    mean = p * h266_bits()[1::2] + (1 - p) * h266_bits()[::-1][::2]
+    entropy = -p * np.log2(p) - (1 - p) * np.log2(1 - p)
+    assert (mean > entropy - 1e-9).all()
+    middle = (p > 0.05) & (p < 0.95)
+    assert (mean[middle] < 1.03 * entropy[middle]).all()
+    # 4 of 510 at the least for the improbable bin: a certain one is not free.
+    assert -np.log2(506 / 510) <= h266_bits()[-1] < -np.log2(252 / 256)
+
+
+def test_bits_of_the_networks_are_those_of_the_stream(profile, pictures) -> None:
+    counted = level_bits(profile, pictures)
+    encoded = EmbeddedCodec(profile).encode_batch(list(pictures))
+    stream_bits = np.mean([each.payload_bits for each in encoded if each is not None])
+    # Escapes beyond first levels, header and end come on top.
+    networks = sum(each.networks for each in counted)
+    assert networks < stream_bits < 1.01 * networks + 24
+    for each in counted:
+        assert each.networks < each.contexts_h266 + 1e-6
+
+
+def test_the_estimator_shows_more_than_middles(profile, pictures) -> None:
+    found = qualities_db(profile, list(pictures), [0.5, 1.0, 4.0])
+    assert all(a > b for a, b in zip(found["estimator"], found["middles"], strict=True))
