@@ -242,6 +242,23 @@ def reproduce_classifier(
     print_accuracy(images, limit)
 
 
+@reproduce.command("ablation")
+def reproduce_ablation(
+    out: Annotated[Path, typer.Option(help="folder of ablation.csv")] = Path(
+        "results/reference/embedded"
+    ),
+    images: Annotated[str, typer.Option(help="what to measure on")] = "cifar10_test",
+    limit: Annotated[int | None, typer.Option(min=1, help="use the first N images")] = 500,
+) -> None:
+    """What the parts of the embedded profile bring, with its weights as they are.
+
+    Takes about a minute on one core.
+    """
+    from testbed.ablation_command import reproduce_ablation as run_ablation
+
+    run_ablation(images, limit, out)
+
+
 tables = typer.Typer(help="Block error tables, for fidelity: tables.", no_args_is_help=True)
 app.add_typer(tables, name="tables")
 

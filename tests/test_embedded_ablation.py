@@ -5,12 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
 from codec.embedded.ablation import h266_bits, level_bits, qualities_db
 from codec.embedded.codec import EmbeddedCodec
 from codec.embedded.profile import EmbeddedProfile
 from codec.profile import load_profile
+from testbed.cli import app
 from testbed.images import load_images
 
 
@@ -52,3 +55,14 @@ def test_bits_of_the_networks_are_those_of_the_stream(profile, pictures) -> None
 def test_the_estimator_shows_more_than_middles(profile, pictures) -> None:
     found = qualities_db(profile, list(pictures), [0.5, 1.0, 4.0])
     assert all(a > b for a, b in zip(found["estimator"], found["middles"], strict=True))
+
+
+def test_the_command_writes_a_table(tmp_path: Path) -> None:
+    arguments = ["--images", "samples32", "--limit", "2", "--out", str(tmp_path)]
+    done = CliRunner().invoke(app, ["reproduce", "ablation", *arguments])
+    assert done.exit_code == 0, done.output
+    table = pd.read_csv(tmp_path / "ablation.csv")
+    assert set(table["images"]) == {2}
+    rates, qualities = table[table["unit"] != "dB"], table[table["unit"] == "dB"]
+    assert (rates["with"] < rates["without"]).all()
+    assert len(qualities) == 4
