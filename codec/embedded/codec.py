@@ -163,6 +163,8 @@ class EmbeddedCodec:
                             walk.inputs[b], channels, outputs, planes,
                             begins(step), step.parity,
                         )  # fmt: skip
+                if grey:
+                    walk.tell_grey(step)
                 if ends_layer(step):
                     for b, coder in enumerate(coders):
                         ends[b].append(int(boundary(coder)))
@@ -206,6 +208,7 @@ class EmbeddedCodec:
             for step in PASSES[level]:
                 channels, outputs, planes = places_of(step, grey=grey)
                 if not channels.size:
+                    walk.tell_grey(step)
                     continue
                 logits = walk.logits(step)
                 going_on = [
@@ -226,6 +229,8 @@ class EmbeddedCodec:
                     walk.keep(kept)
                 if not members:
                     return pictures
+                if grey:
+                    walk.tell_grey(step)
         for b, picture in zip(members, pixels(walk.known, height, width), strict=True):
             pictures[b] = picture
         return pictures

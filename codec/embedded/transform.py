@@ -21,13 +21,14 @@ transforms and rotations by pi/8 follows ITU-T T.832 (JPEG XR).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import pi
 
 import numpy as np
 from numpy.typing import NDArray
 
 from codec.embedded.lifting import (
+    Four,
     Integers,
     hadamard,
     hadamard_back,
@@ -103,21 +104,20 @@ def pixels(
 
 def _overlap(plane: NDArray[np.int32], *, back: bool) -> None:
     """Filters (B, 4h, 4w) in place across the borders of blocks, or undoes it."""
+    turn, turn_both = (rotate_back, rotate_both_back) if back else (rotate, rotate_both)
     # Two rows and columns along each edge of the picture have no neighbours to be mixed with.
     middle, ends = slice(2, -2), (slice(None, 2), slice(-2, None))
-    across_both = _overlap_quads_back if back else _overlap_quads
-    across = _overlap_line_back if back else _overlap_line
     inner = plane[:, middle, middle]
     if inner.size:
         quads = [[inner[:, i::4, j::4] for j in range(4)] for i in range(4)]
-        _store(quads, across_both(quads))
+        _store(quads, _across_both(quads, turn, turn_both))
     for end in ends:
         if plane.shape[2] > SIDE:
-            row = [[plane[:, end, middle][:, :, j::4] for j in range(4)]]
-            _store(row, [across(*row[0])])
+            row = [plane[:, end, middle][:, :, j::4] for j in range(4)]
+            _store([row], [_across(row, turn)])
         if plane.shape[1] > SIDE:
-            column = [[plane[:, middle, end][:, i::4] for i in range(4)]]
-            _store(column, [across(*column[0])])
+            column = [plane[:, middle, end][:, i::4] for i in range(4)]
+            _store([column], [_across(column, turn)])
 
 
 def _store(views: list[list[Integers]], values: list[list[Integers]]) -> None:
@@ -126,44 +126,29 @@ def _store(views: list[list[Integers]], values: list[list[Integers]]) -> None:
             view[...] = value
 
 
-def _overlap_line(a: Integers, b: Integers, c: Integers, d: Integers) -> list[Integers]:
-    """Four pixels a b | c d across a border: rotates (a - d, b - c)."""
+def _across(x: list[Integers], turn: Callable[..., tuple[Integers, Integers]]) -> list[Integers]:
+    """Four pixels a b | c d on both sides of a border: turns (a - d, b - c)."""
+    a, b, c, d = x
     outer, inner = a - d, b - c
     d, c = d + (outer >> 1), c + (inner >> 1)
-    outer, inner = rotate(outer, inner, _OVERLAP_ANGLE)
+    outer, inner = turn(outer, inner, _OVERLAP_ANGLE)
     d, c = d - (outer >> 1), c - (inner >> 1)
     return [d + outer, c + inner, c, d]
 
 
-def _overlap_line_back(a: Integers, b: Integers, c: Integers, d: Integers) -> list[Integers]:
-    outer, inner = a - d, b - c
-    d, c = d + (outer >> 1), c + (inner >> 1)
-    outer, inner = rotate_back(outer, inner, _OVERLAP_ANGLE)
-    d, c = d - (outer >> 1), c - (inner >> 1)
-    return [d + outer, c + inner, c, d]
-
-
-def _overlap_quads(x: list[list[Integers]]) -> list[list[Integers]]:
+def _across_both(
+    x: list[list[Integers]],
+    turn: Callable[..., tuple[Integers, Integers]],
+    turn_both: Callable[..., Four],
+) -> list[list[Integers]]:
     """x[i][j]: 4x4 pixels around a corner of blocks, filtered across both borders."""
     quads = [hadamard(x[i][j], x[i][3 - j], x[3 - i][j], x[3 - i][3 - j]) for i, j in _QUADS]
     sums, rows, columns, both = (list(part) for part in zip(*quads, strict=True))
     for j in (0, 1):
-        rows[j], rows[2 + j] = rotate(rows[j], rows[2 + j], _OVERLAP_ANGLE)
+        rows[j], rows[2 + j] = turn(rows[j], rows[2 + j], _OVERLAP_ANGLE)
         i = 2 * j
-        columns[i], columns[i + 1] = rotate(columns[i], columns[i + 1], _OVERLAP_ANGLE)
-    both = list(rotate_both(*both, angle=_OVERLAP_ANGLE))
-    return _from_quads(sums, rows, columns, both)
-
-
-def _overlap_quads_back(x: list[list[Integers]]) -> list[list[Integers]]:
-    quads = [hadamard(x[i][j], x[i][3 - j], x[3 - i][j], x[3 - i][3 - j]) for i, j in _QUADS]
-    sums, rows, columns, both = (list(part) for part in zip(*quads, strict=True))
-    for j in (0, 1):
-        rows[j], rows[2 + j] = rotate_back(rows[j], rows[2 + j], _OVERLAP_ANGLE)
-        i = 2 * j
-        columns[i], columns[i + 1] = rotate_back(columns[i], columns[i + 1], _OVERLAP_ANGLE)
-    both = list(rotate_both_back(*both, angle=_OVERLAP_ANGLE))
-    return _from_quads(sums, rows, columns, both)
+        columns[i], columns[i + 1] = turn(columns[i], columns[i + 1], _OVERLAP_ANGLE)
+    return _from_quads(sums, rows, columns, turn_both(*both, angle=_OVERLAP_ANGLE))
 
 
 def _from_quads(*parts: Sequence[Integers]) -> list[list[Integers]]:

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from codec.embedded.networks import FEATURES, SYMBOLS, TRUNK_WIDTH
 from codec.embedded.profile import EmbeddedProfile
 from codec.embedded.schedule import LEVELS, Pass
-from codec.embedded.transform import CHANNELS
+from codec.embedded.transform import CHANNELS, LUMA_CHANNELS
+from codec.fixed_point import SIGNED
 
 PLACES_AT_ONCE = 1 << 14
 """Batches are cut so that a network sees at most so many places at a time (or one picture)."""
@@ -56,6 +57,14 @@ class Walk:
         head = self.profile.predictor.heads[step.group]
         found = network_in_chunks(head, self.inputs[rows], step.level)
         return found.astype(np.int32)[index]
+
+    def tell_grey(self, step: Pass) -> None:
+        """Marks the pass's chroma as told: it is 0 in a grey picture, and takes no bins."""
+        chroma = [k for k in step.channels if k >= LUMA_CHANNELS]
+        height, width = self.known.shape[1:3]
+        places = np.add.outer(np.arange(height), np.arange(width)) % 2 == step.parity
+        for channel in chroma:
+            self.inputs[:, places, TRUNK_WIDTH + CHANNELS + channel] = SIGNED.unit
 
     def keep(self, members: Sequence[int]) -> None:
         """Leaves only these pictures in the walk."""
