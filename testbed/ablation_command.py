@@ -9,8 +9,10 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
-from codec.embedded.ablation import level_bits, qualities_db
+from codec.embedded.ablation import level_bits, without_estimator
+from codec.embedded.codec import EmbeddedCodec
 from codec.embedded.profile import EmbeddedProfile
+from testbed.equal_rates import layered_points
 from testbed.errors import OutputError
 from testbed.images import load_same_size
 from testbed.registry import open_layered_codec
@@ -54,10 +56,19 @@ def _rows(
         ("prediction by the networks", "lossless", zero_order, networks, unit, count),
         ("probabilities of 16 bits (H.266: 6)", "lossless", h266, networks, unit, count),
     ]
-    quality = qualities_db(profile, images, RATES_BPP)
-    for rate, middle, expected in zip(
-        RATES_BPP, quality["middles"], quality["estimator"], strict=True
-    ):
-        what = f"PSNR at {rate:g} bits per pixel"
-        rows.append(("expected picture", what, round(middle, 2), round(expected, 2), "dB", count))
+    expected, _ = layered_points("expected", EmbeddedCodec(profile), images, RATES_BPP)
+    middles, _ = layered_points(
+        "middles", EmbeddedCodec(without_estimator(profile)), images, RATES_BPP
+    )
+    rows += [
+        (
+            "expected picture",
+            f"PSNR at {a.rate_bpp:g} bits per pixel",
+            round(b.psnr_db, 2),
+            round(a.psnr_db, 2),
+            "dB",
+            count,
+        )
+        for a, b in zip(expected, middles, strict=True)
+    ]
     return rows

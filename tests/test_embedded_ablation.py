@@ -9,11 +9,12 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from codec.embedded.ablation import h266_bits, level_bits, qualities_db
+from codec.embedded.ablation import h266_bits, level_bits, without_estimator
 from codec.embedded.codec import EmbeddedCodec
 from codec.embedded.profile import EmbeddedProfile
 from codec.profile import load_profile
 from testbed.cli import app
+from testbed.equal_rates import layered_points
 from testbed.images import load_images
 
 
@@ -53,8 +54,13 @@ def test_bits_of_the_networks_are_those_of_the_stream(profile, pictures) -> None
 
 
 def test_the_estimator_shows_more_than_middles(profile, pictures) -> None:
-    found = qualities_db(profile, list(pictures), [0.5, 1.0, 4.0])
-    assert all(a > b for a, b in zip(found["estimator"], found["middles"], strict=True))
+    images, rates_bpp = list(pictures), [0.5, 1.0, 4.0]
+    expected, bits = layered_points("a", EmbeddedCodec(profile), images, rates_bpp)
+    middles, same_bits = layered_points(
+        "b", EmbeddedCodec(without_estimator(profile)), images, rates_bpp
+    )
+    assert bits == same_bits
+    assert all(a.psnr_db > b.psnr_db for a, b in zip(expected, middles, strict=True))
 
 
 def test_the_command_writes_a_table(tmp_path: Path) -> None:

@@ -12,7 +12,6 @@ What a prediction from the same level or the linear prediction brings takes othe
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 
@@ -21,13 +20,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from codec.base import Image, ReceivedLayer
 from codec.embedded.bin_engine import PROBABILITY_ONE, start_encoder, worst_case_bytes
-from codec.embedded.codec import EmbeddedCodec
 from codec.embedded.knowledge import known_before
-from codec.embedded.pass_coder import MOST_BINS, encode_pass, probability_of_logit
+from codec.embedded.pass_coder import MOST_BINS, probability_of_logit
 from codec.embedded.profile import EmbeddedProfile
-from codec.embedded.schedule import GROUPS, LEVELS, PASSES, begins, begun, places_of, planes_of
+from codec.embedded.schedule import GROUPS, LEVELS, PASSES, begun, places_with, planes_of
 from codec.embedded.transform import CHANNELS, coefficients
 from codec.embedded.walk import Walk
 from codec.fixed_point import BIN_LOGIT
@@ -68,7 +65,7 @@ def level_bits(profile: EmbeddedProfile, pictures: NDArray[np.uint8]) -> list[Le
     truth = coefficients(pictures)
     walk = Walk(profile, *truth.shape[:3])
     p1, h266 = probability_of_logit(), h266_bits()
-    scratch = np.empty(worst_case_bytes(truth[0].size * MOST_BINS), np.uint8)
+    scratch = [np.empty(worst_case_bytes(truth[0].size * MOST_BINS), np.uint8)] * len(truth)
     out = []
     for level in LEVELS:
         walk.begin(level)
@@ -79,7 +76,7 @@ def level_bits(profile: EmbeddedProfile, pictures: NDArray[np.uint8]) -> list[Le
         network, contexts = 0.0, 0.0
         for step in PASSES[level]:
             logits = walk.logits(step)
-            parity = np.add.outer(*map(np.arange, truth.shape[1:3])) % 2 == step.parity
+            here = places_with(step.parity, *truth.shape[1:3])
             group = GROUPS[step.group].tolist()
             for channel in step.channels:
                 at = group.index(channel)
@@ -88,7 +85,7 @@ def level_bits(profile: EmbeddedProfile, pictures: NDArray[np.uint8]) -> list[Le
                     (REFINEMENT, bits, ~was_zero),
                     (SIGN, truth > 0, was_zero & bits),
                 ):
-                    where = chosen[..., channel] & parity
+                    where = chosen[..., channel] & here
                     ones = values[..., channel][where]
                     output = at + len(group) * (kind == SIGN)
                     p = p1[logits[..., output][where] - BIN_LOGIT.low]
@@ -96,12 +93,8 @@ def level_bits(profile: EmbeddedProfile, pictures: NDArray[np.uint8]) -> list[Le
                     network -= float(np.log2(p / PROBABILITY_ONE).sum())
                     contexts += float(h266[p].sum())
                     counts[kind, channel] += (~ones).sum(), ones.sum()
-            channels, outputs, told = places_of(step, grey=False)
-            for b in range(len(truth)):
-                encode_pass(
-                    start_encoder(), scratch, logits[b], p1, truth[b], walk.known[b],
-                    walk.inputs[b], channels, outputs, told, begins(step), step.parity,
-                )  # fmt: skip
+            # For what it tells the walk; what it writes is not looked at.
+            walk.encode(step, logits, [start_encoder() for _ in truth], scratch, truth)
         total = counts.sum(-1, keepdims=True)
         shares = np.log2(np.maximum(counts, 1) / np.maximum(total, 1))
         zero_order = -float((counts * shares).sum())
@@ -119,26 +112,6 @@ class _Middles(nn.Module):
         return torch.zeros(len(x), CHANNELS, *x.shape[2:])
 
 
-def qualities_db(
-    profile: EmbeddedProfile, images: Sequence[Image], rates_bpp: Sequence[float]
-) -> dict[str, list[float]]:
-    """Mean PSNR in dB of streams cut at these rates, shown by the estimator and by middles."""
-    encoded = EmbeddedCodec(profile).encode_batch(images)
-    streams = [b"".join(layer.data for layer in each.layers) for each in encoded if each]
-    out: dict[str, list[float]] = {}
-    middles = replace(profile, estimator=_Middles())
-    for name, used in (("estimator", profile), ("middles", middles)):
-        codec = EmbeddedCodec(used)
-        out[name] = []
-        for rate in rates_bpp:
-            cut = [
-                [ReceivedLayer(stream[: int(rate * image.size / 24)], False)]
-                for stream, image in zip(streams, images, strict=True)
-            ]
-            errors = [
-                np.square(result.image.astype(float) - image).mean()
-                for result, image in zip(codec.decode_batch(cut), images, strict=True)
-                if result.image is not None
-            ]
-            out[name].append(float(np.mean(10 * np.log10(255**2 / np.maximum(errors, 0.01)))))
-    return out
+def without_estimator(profile: EmbeddedProfile) -> EmbeddedProfile:
+    """The profile that shows every coefficient at the middle of what it may be."""
+    return replace(profile, estimator=_Middles())

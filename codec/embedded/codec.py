@@ -50,20 +50,13 @@ from codec.embedded.bin_engine import (
 )
 from codec.embedded.knowledge import ESTIMATE_BITS, estimates
 from codec.embedded.networks import TRUNK_WIDTH
-from codec.embedded.pass_coder import (
-    MOST_BINS,
-    decode_pass,
-    encode_pass,
-    probability_of_logit,
-)
+from codec.embedded.pass_coder import MOST_BINS
 from codec.embedded.profile import EmbeddedProfile
 from codec.embedded.schedule import (
     LAYER_NAMES,
     LEVELS,
     PASSES,
-    begins,
     ends_layer,
-    places_of,
 )
 from codec.embedded.slices import (
     Box,
@@ -118,7 +111,7 @@ class EmbeddedCodec:
             check_image(image)
             height, width = image.shape[:2]
             side = chosen_side(height, width, self.slice_side)
-            header = PictureHeader(height, width, 0, _is_grey(image), side)
+            header = PictureHeader(height, width, 0, is_grey(image), side)
             headers.append(header)
             for box in boxes(height, width, side):
                 groups[(box.height, box.width, header.grey)].append((b, box))
@@ -143,34 +136,24 @@ class EmbeddedCodec:
         """Each picture's stream, in one piece for each layer."""
         truth = coefficients(pictures)
         count, height, width = truth.shape[:3]
-        walk = Walk(self.profile, count, height, width)
-        p1 = probability_of_logit()
-        buffer = [np.empty(0, np.uint8) for _ in range(count)]
+        walk = Walk(self.profile, count, height, width, grey=grey)
+        buffers = [np.empty(0, np.uint8) for _ in range(count)]
         coders = [start_encoder() for _ in range(count)]
         ends: list[list[int]] = [[] for _ in range(count)]
         for level in LEVELS:
             walk.begin(level)
             for step in PASSES[level]:
-                channels, outputs, planes = places_of(step, grey=grey)
-                if channels.size:
-                    logits = walk.logits(step)
-                    # Beside the bit a sign and, in unary, a few steps more.
-                    room = worst_case_bytes(height * width * channels.size * MOST_BINS)
-                    for b, coder in enumerate(coders):
-                        buffer[b] = _with_room(buffer[b], int(bytes_written(coder)) + room)
-                        encode_pass(
-                            coder, buffer[b], logits[b], p1, truth[b], walk.known[b],
-                            walk.inputs[b], channels, outputs, planes,
-                            begins(step), step.parity,
-                        )  # fmt: skip
-                if grey:
-                    walk.tell_grey(step)
+                # Beside the bit a sign and, in unary, a few steps more.
+                room = worst_case_bytes(height * width * len(step.channels) * MOST_BINS)
+                for b, coder in enumerate(coders):
+                    buffers[b] = _with_room(buffers[b], int(bytes_written(coder)) + room)
+                walk.encode(step, walk.logits(step), coders, buffers, truth)
                 if ends_layer(step):
                     for b, coder in enumerate(coders):
                         ends[b].append(int(boundary(coder)))
                     if len(ends[0]) == self.layers:
                         return [
-                            _cut(buffer[b], ends[b][:-1], int(finish_encoder(coder, buffer[b])))
+                            _cut(buffers[b], ends[b][:-1], int(finish_encoder(coder, buffers[b])))
                             for b, coder in enumerate(coders)
                         ]
         raise AssertionError("the last pass ends the last layer")
@@ -198,27 +181,20 @@ class EmbeddedCodec:
 
     def _decode_same_size(self, jobs: list[_Job], grey: bool) -> list[Image | None]:
         height, width = jobs[0].box.height, jobs[0].box.width
-        walk = Walk(self.profile, len(jobs), -(-height // SIDE), -(-width // SIDE))
+        places = -(-height // SIDE), -(-width // SIDE)
+        walk = Walk(self.profile, len(jobs), *places, grey=grey)
         pictures: list[Image | None] = [None] * len(jobs)
-        p1 = probability_of_logit()
         members = list(range(len(jobs)))
         coders = [start_decoder(job.data) for job in jobs]
         for level in LEVELS:
             walk.begin(level)
             for step in PASSES[level]:
-                channels, outputs, planes = places_of(step, grey=grey)
-                if not channels.size:
-                    walk.tell_grey(step)
-                    continue
-                logits = walk.logits(step)
-                going_on = [
-                    decode_pass(
-                        coders[b], jobs[b].data, logits[i], p1, walk.known[i], walk.inputs[i],
-                        channels, outputs, planes,
-                        begins(step), step.parity,
-                    )
-                    for i, b in enumerate(members)
-                ]  # fmt: skip
+                going_on = walk.decode(
+                    step,
+                    walk.logits(step),
+                    [coders[b] for b in members],
+                    [jobs[b].data for b in members],
+                )
                 ended = [i for i, going in enumerate(going_on) if not going]
                 if ended:
                     shown = self._expected(walk, ended, level, (height, width), grey)
@@ -229,8 +205,6 @@ class EmbeddedCodec:
                     walk.keep(kept)
                 if not members:
                     return pictures
-                if grey:
-                    walk.tell_grey(step)
         for b, picture in zip(members, pixels(walk.known, height, width), strict=True):
             pictures[b] = picture
         return pictures
@@ -302,7 +276,8 @@ class _Work:
         return DecodedImage(canvas, whole)
 
 
-def _is_grey(image: Image) -> bool:
+def is_grey(image: Image) -> bool:
+    """Whether the three colours of a picture are equal everywhere."""
     return bool((image[..., 0] == image[..., 1]).all() and (image[..., 0] == image[..., 2]).all())
 
 

@@ -84,12 +84,17 @@ def _passes_of(level: int) -> tuple[Pass, ...]:
 PASSES = {level: _passes_of(level) for level in LEVELS}
 
 
+def places_with(parity: int, height: int, width: int) -> NDArray[np.bool_]:
+    """(h, w): where row + column has this parity."""
+    return np.asarray(np.add.outer(np.arange(height), np.arange(width)) % 2 == parity)
+
+
 def begins(step: Pass) -> bool:
     """Whether this is the first level of the pass's group."""
     return step.level == FIRST_LEVEL_OF_GROUP[step.group]
 
 
-def places_of(
+def told_by(
     step: Pass, *, grey: bool
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
     """(channels told, their outputs of the head, their planes); of a grey picture luma's only."""

@@ -10,8 +10,7 @@ less than a factor of two when chroma's planes are counted one lower than luma's
 
 The overlap mixes the four pixels around each border of two blocks: their sums across the border
 stay, their differences are rotated. With the DCT behind it that is a lapped orthogonal transform:
-basis functions eight pixels long that end smoothly, on CIFAR-10 .15 bits per luma coefficient
-better than the DCT alone (scripts of the ablation: README, "The embedded profile").
+basis functions eight pixels long that end smoothly.
 
 Sources: Malvar and Sullivan, "YCoCg-R: a color space with RGB reversibility and low dynamic range"
 (JVT-I014r3, 2003); Tran, Liang, Tu, "Lapped transform via time-domain pre- and post-filtering"

@@ -16,8 +16,9 @@ import torch
 from numpy.typing import NDArray
 
 from codec.embedded.networks import FEATURES, SYMBOLS, TRUNK_WIDTH
+from codec.embedded.pass_coder import decode_pass, encode_pass, probability_of_logit
 from codec.embedded.profile import EmbeddedProfile
-from codec.embedded.schedule import LEVELS, Pass
+from codec.embedded.schedule import LEVELS, Pass, begins, places_with, told_by
 from codec.embedded.transform import CHANNELS, LUMA_CHANNELS
 from codec.fixed_point import SIGNED
 
@@ -28,13 +29,16 @@ PLACES_AT_ONCE = 1 << 14
 class Walk:
     """Pictures whose coefficients have h x w places.
 
+    grey: whether they are; then no chroma is coded.
     known: int32 (B, h, w, 48), what has been told of each coefficient.
     inputs: float32 (B, h, w, TRUNK_WIDTH + SYMBOLS), of the heads.
     before: float32 (B, h, w, FEATURES), of the trunk at this level.
     """
 
-    def __init__(self, profile: EmbeddedProfile, count: int, height: int, width: int) -> None:
-        self.profile = profile
+    def __init__(
+        self, profile: EmbeddedProfile, count: int, height: int, width: int, *, grey: bool = False
+    ) -> None:
+        self.profile, self.grey = profile, grey
         self.known = np.zeros((count, height, width, CHANNELS), np.int32)
         self.inputs = np.zeros((count, height, width, TRUNK_WIDTH + SYMBOLS), np.float32)
         self.before = np.zeros((count, height, width, FEATURES), np.float32)
@@ -52,19 +56,61 @@ class Walk:
         self.inputs[..., TRUNK_WIDTH:] = 0
 
     def logits(self, step: Pass) -> NDArray[np.int32]:
-        """(B, h, w, 2n) of the head of the pass's group."""
+        """(B, h, w, 2n) of the head of the pass's group; n = 0 if the pass tells nothing."""
+        if not told_by(step, grey=self.grey)[0].size:
+            return np.zeros((*self.known.shape[:3], 0), np.int32)
         rows, index = _distinct(self.known)
         head = self.profile.predictor.heads[step.group]
         found = network_in_chunks(head, self.inputs[rows], step.level)
         return found.astype(np.int32)[index]
 
-    def tell_grey(self, step: Pass) -> None:
-        """Marks the pass's chroma as told: it is 0 in a grey picture, and takes no bins."""
-        chroma = [k for k in step.channels if k >= LUMA_CHANNELS]
-        height, width = self.known.shape[1:3]
-        places = np.add.outer(np.arange(height), np.arange(width)) % 2 == step.parity
-        for channel in chroma:
-            self.inputs[:, places, TRUNK_WIDTH + CHANNELS + channel] = SIGNED.unit
+    def encode(
+        self,
+        step: Pass,
+        logits: NDArray[np.int32],
+        coders: Sequence[NDArray[np.int64]],
+        buffers: Sequence[NDArray[np.uint8]],
+        truth: NDArray[np.int32],
+    ) -> None:
+        """Codes a pass of each picture; truth: int32 (B, h, w, 48). See pass_coder.encode_pass."""
+        channels, outputs, planes = told_by(step, grey=self.grey)
+        if channels.size:
+            for b, (coder, buffer) in enumerate(zip(coders, buffers, strict=True)):
+                encode_pass(
+                    coder, buffer, logits[b], probability_of_logit(), truth[b], self.known[b],
+                    self.inputs[b], channels, outputs, planes, begins(step), step.parity,
+                )  # fmt: skip
+        self._tell_grey(step)
+
+    def decode(
+        self,
+        step: Pass,
+        logits: NDArray[np.int32],
+        coders: Sequence[NDArray[np.int64]],
+        streams: Sequence[NDArray[np.uint8]],
+    ) -> list[bool]:
+        """Decodes a pass of each picture; False where the stream ends in it."""
+        channels, outputs, planes = told_by(step, grey=self.grey)
+        going_on = [True] * len(self)
+        if channels.size:
+            going_on = [
+                decode_pass(
+                    coder, stream, logits[b], probability_of_logit(), self.known[b],
+                    self.inputs[b], channels, outputs, planes, begins(step), step.parity,
+                )
+                for b, (coder, stream) in enumerate(zip(coders, streams, strict=True))
+            ]  # fmt: skip
+        self._tell_grey(step)
+        return going_on
+
+    def _tell_grey(self, step: Pass) -> None:
+        """Marks a grey picture's chroma as told with the pass: it is 0 and takes no bins."""
+        if not self.grey:
+            return
+        places = places_with(step.parity, *self.known.shape[1:3])
+        for channel in step.channels:
+            if channel >= LUMA_CHANNELS:
+                self.inputs[:, places, TRUNK_WIDTH + CHANNELS + channel] = SIGNED.unit
 
     def keep(self, members: Sequence[int]) -> None:
         """Leaves only these pictures in the walk."""

@@ -10,18 +10,11 @@ from numpy.typing import NDArray
 
 from codec.base import EncodedImage
 from codec.embedded.bin_engine import bytes_written, start_encoder, worst_case_bytes
-from codec.embedded.codec import EmbeddedCodec
-from codec.embedded.pass_coder import MOST_BINS, encode_pass, probability_of_logit
+from codec.embedded.codec import EmbeddedCodec, is_grey
+from codec.embedded.pass_coder import MOST_BINS
 from codec.embedded.profile import EmbeddedProfile
-from codec.embedded.schedule import (
-    FIRST_LEVEL_OF_GROUP,
-    GROUPS,
-    LAYER_NAMES,
-    LEVELS,
-    PASSES,
-    planes_of,
-)
-from codec.embedded.transform import SIDE, coefficients
+from codec.embedded.schedule import LAYER_NAMES, LEVELS, PASSES
+from codec.embedded.transform import coefficients
 from codec.embedded.walk import Walk
 
 _AT_ONCE = 100
@@ -35,34 +28,31 @@ def coded_bits(profile: EmbeddedProfile, pictures: NDArray[np.uint8]) -> NDArray
     The pictures are coded in one piece each. Headers and the stream's last byte, of which on
     average half is needed, are left out.
     """
-    p1 = probability_of_logit()
-    rows = []
-    for start in range(0, len(pictures), _AT_ONCE):
-        some = pictures[start : start + _AT_ONCE]
-        truth = coefficients(some)
-        grey = (some == some[..., :1]).all((1, 2, 3))
-        walk = Walk(profile, *truth.shape[:3])
-        buffer = np.empty(worst_case_bytes(truth[0].size * (len(LEVELS) + MOST_BINS)), np.uint8)
-        coders = [start_encoder() for _ in truth]
-        spent = np.zeros((len(truth), len(LEVELS)))
-        for at, level in enumerate(LEVELS):
-            walk.begin(level)
-            for step in PASSES[level]:
-                logits = walk.logits(step)
-                group = GROUPS[step.group].tolist()
-                for b, coder in enumerate(coders):
-                    told = [k for k in step.channels if not grey[b] or k < SIDE**2]
-                    channels = np.array(told, np.int64)
-                    outputs = np.array([group.index(k) for k in told], np.int64)
-                    # Of what is written only the length is of interest: one buffer serves all.
-                    encode_pass(
-                        coder, buffer, logits[b], p1, truth[b], walk.known[b], walk.inputs[b],
-                        channels, outputs, planes_of(level)[channels],
-                        level == FIRST_LEVEL_OF_GROUP[step.group], step.parity,
-                    )  # fmt: skip
-            spent[:, at] = [_bits_told(coder) for coder in coders]
-        rows.append(np.diff(spent, axis=1, prepend=0.0))
-    return np.concatenate(rows)
+    bits = np.zeros((len(pictures), len(LEVELS)))
+    greys = np.array([is_grey(picture) for picture in pictures])
+    for grey in (False, True):
+        of_kind = np.flatnonzero(greys == grey)
+        for start in range(0, len(of_kind), _AT_ONCE):
+            rows = of_kind[start : start + _AT_ONCE]
+            bits[rows] = _coded_bits(profile, pictures[rows], grey)
+    return bits
+
+
+def _coded_bits(
+    profile: EmbeddedProfile, pictures: NDArray[np.uint8], grey: bool
+) -> NDArray[np.float64]:
+    truth = coefficients(pictures)
+    walk = Walk(profile, *truth.shape[:3], grey=grey)
+    # Of what is written only the length is of interest: one buffer serves all.
+    buffer = np.empty(worst_case_bytes(truth[0].size * (len(LEVELS) + MOST_BINS)), np.uint8)
+    coders = [start_encoder() for _ in truth]
+    spent = np.zeros((len(truth), len(LEVELS)))
+    for at, level in enumerate(LEVELS):
+        walk.begin(level)
+        for step in PASSES[level]:
+            walk.encode(step, walk.logits(step), coders, [buffer] * len(coders), truth)
+        spent[:, at] = [_bits_told(coder) for coder in coders]
+    return np.diff(spent, axis=1, prepend=0.0)
 
 
 def _bits_told(coder: NDArray[np.int64]) -> float:

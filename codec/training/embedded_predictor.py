@@ -22,13 +22,12 @@ from torch import Tensor
 
 from codec.embedded.knowledge import features, known_before
 from codec.embedded.networks import FEATURES, PlanePredictor
-from codec.embedded.schedule import GROUPS, LEVELS, PASSES
+from codec.embedded.schedule import GROUPS, LEVELS, PASSES, places_with
 from codec.embedded.transform import CHANNELS, SIDE, coefficients
 from codec.fixed_point import SIGNED
 from codec.training.embedded_data import Batches, EmbeddedData
 from codec.training.embedded_symbols import (
     Symbols,
-    places_of,
     symbols_of,
     told_before,
     told_channels,
@@ -139,7 +138,7 @@ def _both_parities(
         views.append(torch.cat([trunk, network_input(symbols)], 1))
     logits = model.heads[group](torch.cat(views), torch.cat([index, index])).float()
     even, odd = logits.permute(0, 2, 3, 1).chunk(2)
-    return torch.where(torch.from_numpy(places_of(0, height, width))[..., None], even, odd)
+    return torch.where(torch.from_numpy(places_with(0, height, width))[..., None], even, odd)
 
 
 def _group_bits(

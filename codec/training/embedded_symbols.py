@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from codec.embedded.bin_engine import PROBABILITY_ONE
 from codec.embedded.knowledge import known_before
 from codec.embedded.pass_coder import MORE
-from codec.embedded.schedule import LEVELS, PASSES, begun, planes_of
+from codec.embedded.schedule import LEVELS, PASSES, begun, places_with, planes_of
 from codec.embedded.transform import CHANNELS
 
 _ONE_MORE_BITS = -log2(MORE / PROBABILITY_ONE)
@@ -57,11 +57,6 @@ def unary_bits(coefficient: NDArray[np.int32], level: int) -> NDArray[np.float64
     return total
 
 
-def places_of(parity: int, height: int, width: int) -> NDArray[np.bool_]:
-    """(h, w): where row + column has this parity."""
-    return np.asarray(np.add.outer(np.arange(height), np.arange(width)) % 2 == parity)
-
-
 @cache
 def told_channels() -> NDArray[np.bool_]:
     """(levels, 48): which channels each level tells something about."""
@@ -83,7 +78,7 @@ def told_before(group: int, parity: int, height: int, width: int) -> NDArray[np.
         passes = PASSES[level]
         here = [k for k, step in enumerate(passes) if (step.group, step.parity) == (group, parity)]
         for step in passes[: here[0]] if here else ():
-            told[at][np.ix_(*_all(height, width), step.channels)] |= places_of(
+            told[at][np.ix_(*_all(height, width), step.channels)] |= places_with(
                 step.parity, height, width
             )[..., None]
     return told
@@ -103,7 +98,7 @@ def random_prefix(
     for each in told:
         end = 0.0 if random.random() < start else random.random() * len(passes)
         for k, step in enumerate(passes):
-            places = places_of(step.parity, height, width) & (
+            places = places_with(step.parity, height, width) & (
                 row_by_row < (end - k) * row_by_row.size
             )
             each[np.ix_(*_all(height, width), step.channels)] |= places[..., None]
