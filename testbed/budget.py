@@ -52,7 +52,7 @@ def link_budget(scenario: Scenario, sizes: list[tuple[int, int]]) -> Iterator[Bu
             for layer, link in enumerate(links):
                 setting = link.setting
                 name = "all" if len(links) == 1 else f"{layer}{'+' * (layer == len(links) - 1)}"
-                if point.policy in PLANNED:
+                if point.policy in PLANNED or point.plugin_policy is not None:
                     name = "any"
                 key = (
                     point.snr_db, point.protection if len(links) > 1 else "", name, setting.coding,

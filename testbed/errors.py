@@ -37,24 +37,25 @@ class OutputError(TestbedError):
 class ScenarioProblem:
     """One thing that is wrong in a scenario.
 
-    `file` is the scenario's path as the user gave it, or the `--set` at fault. `line` counts from
-    1; None where there is no line (a missing file, a `--set`).
+    `file` is the scenario's path as the user gave it, or the `--set` at fault. `line` and `column`
+    count from 1; None where there are none (a missing file, a `--set`).
     """
 
     file: str
     line: int | None
+    column: int | None
     message: str
 
     def __str__(self) -> str:
-        where = self.file if self.line is None else f"{self.file}:{self.line}"
-        return f"{where}: {self.message}"
+        where = [str(each) for each in (self.file, self.line, self.column) if each is not None]
+        return f"{':'.join(where)}: {self.message}"
 
 
 class ScenarioError(TestbedError):
-    """A scenario cannot be used. `str` has one line `FILE:LINE: message` per problem.
+    """A scenario cannot be used. `str` has one line `FILE:LINE:COLUMN: message` per problem.
 
-    `problems` holds at least one, in order of their lines; `file`, `line` and `message` are those
-    of the first.
+    `problems` holds at least one, in order of their places; `file`, `line`, `column` and `message`
+    are those of the first.
     """
 
     def __init__(self, problems: Sequence[ScenarioProblem]) -> None:
@@ -63,12 +64,13 @@ class ScenarioError(TestbedError):
         self.problems = tuple(problems)
         self.file = problems[0].file
         self.line = problems[0].line
+        self.column = problems[0].column
         self.message = problems[0].message
 
     @classmethod
-    def at(cls, file: str, line: int | None, message: str) -> ScenarioError:
+    def at(cls, file: str, line: int | None, column: int | None, message: str) -> ScenarioError:
         """The error for a single problem."""
-        return cls([ScenarioProblem(file, line, message)])
+        return cls([ScenarioProblem(file, line, column, message)])
 
     def __str__(self) -> str:
         return "\n".join(str(problem) for problem in self.problems)

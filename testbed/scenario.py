@@ -18,28 +18,33 @@ from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 from pydantic import (
     BeforeValidator,
     Field,
+    PlainSerializer,
     PlainValidator,
     PrivateAttr,
+    SerializerFunctionWrapHandler,
+    ValidationInfo,
     WithJsonSchema,
+    model_serializer,
     model_validator,
 )
 
 from testbed.codec_sections import Codec
 from testbed.comparison_section import Comparison
 from testbed.errors import ScenarioError
+from testbed.image_sources import ImageSource
 from testbed.link_parts import LinkPart, LinkParts, make_part, mcs_scheme, modulations_of
-from testbed.protection import EQUAL, PLANNED, LayerSetting, Protection
+from testbed.plugins import Plugin
+from testbed.protection import EQUAL, PLANNED, AnyProtection, LayerSetting
 from testbed.scenario_values import (
     CAPACITY,
     CODES,
     FIDELITIES,
     GAUSSIAN,
-    IMAGE_SETS,
     Cbr,
     CodeRate,
     Coding,
@@ -60,11 +65,14 @@ from testbed.scenario_values import (
     choice,
     did_you_mean,
     image_choice,
-    source_text,
     whole_number,
     wrong,
 )
+from testbed.stop_section import Stop
 from testbed.yaml_source import dotted
+
+if TYPE_CHECKING:
+    from testbed.variations import Variant
 
 MAX_LINK_POINTS = 100_000
 
@@ -72,23 +80,6 @@ MAX_LINK_POINTS = 100_000
 def canonical_json(data: Any) -> str:
     """JSON with sorted keys, no spaces, ASCII only, floats by `repr`. ValueError for nan, inf."""
     return json.dumps(data, sort_keys=True, separators=(",", ":"), allow_nan=False)
-
-
-class ImageSource(Section):
-    """Pictures to send: a packaged set, or files."""
-
-    source: Annotated[str, BeforeValidator(source_text)] = Field(
-        description=f"one of {', '.join(IMAGE_SETS)}, or a path, folder or glob relative to the "
-        "YAML's folder"
-    )
-    limit: Annotated[int, Field(ge=1), BeforeValidator(whole_number(1))] | None = Field(
-        default=None, description="take at most so many pictures"
-    )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _source_alone(cls, value: object) -> object:
-        return {"source": value} if isinstance(value, str) else value
 
 
 Channels: TypeAlias = Annotated[
@@ -140,7 +131,7 @@ ErasureRates: TypeAlias = Annotated[
     Field(description="data packets per packet of a layer, 1/256 to 1 (no parity packets)"),
 ]
 Protections: TypeAlias = Annotated[
-    OneOrMany[Protection], Field(description="equal, or a table of values by layer")
+    OneOrMany[AnyProtection], Field(description="equal, or a table of values by layer")
 ]
 Cbrs: TypeAlias = Annotated[
     OneOrMany[Cbr],
@@ -330,9 +321,52 @@ class Figures(Section):
     """What is drawn beside the curves."""
 
     strip: Strip | None = Field(default=None, description="received pictures of one image")
+    more: Annotated[tuple[LinkPart, ...], LinkParts("figure")] | None = Field(
+        default=None, description="figures of plug-ins"
+    )
+
+    @model_serializer(mode="wrap")
+    def _without_later_keys(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # Hashes of scenarios that were made before there was the key must stay what they were.
+        dumped: dict[str, Any] = dump(self)
+        if self.more is None:
+            del dumped["more"]
+        return dumped
+
+
+def _differences(base: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    """Of two canonical forms: what `other` says otherwise, by dotted key; None: it does not."""
+    found: dict[str, Any] = {}
+    for key in dict.fromkeys([*base, *other]):
+        old, new = base.get(key), other.get(key)
+        if isinstance(old, dict) and isinstance(new, dict):
+            found |= {f"{key}.{part}": value for part, value in _differences(old, new).items()}
+        elif old != new:
+            found[key] = new
+    return found
 
 
 Problem: TypeAlias = Callable[[tuple[str | int, ...], str], ScenarioError]
+
+
+def _found_plugins(value: object, info: ValidationInfo) -> object:
+    # They are loaded before anything else of a scenario is looked at: see scenario_loading.py.
+    return value if isinstance(value, tuple) else (info.context or {})["plugins"]
+
+
+Plugins: TypeAlias = Annotated[
+    tuple[Plugin, ...],
+    PlainValidator(_found_plugins),
+    PlainSerializer(lambda plugins: [each.canonical() for each in plugins]),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string"},
+                {"type": "array", "items": {"type": "string"}, "minItems": 1},
+            ]
+        }
+    ),
+]
 
 
 class Scenario(Section):
@@ -364,9 +398,18 @@ class Scenario(Section):
     comparison: Comparison | None = Field(
         default=None, description="codecs at their best over each medium, compared in pairs"
     )
+    stop: Stop | None = Field(
+        default=None, description="when a point has been simulated often enough"
+    )
+    plugins: Plugins = Field(
+        default=(),
+        description="plug-ins whose classes can be named: a Python file relative to the YAML's "
+        "folder, or the name of an installed one",
+    )
 
     _folder: Path = PrivateAttr(default=Path())
     _problem: Problem | None = PrivateAttr(default=None)
+    _variants: tuple[Variant, ...] = PrivateAttr(default=())
 
     @property
     def folder(self) -> Path:
@@ -377,7 +420,7 @@ class Scenario(Section):
         """The error of something that shows only later, with the line of `location`."""
         if self._problem is not None:
             return self._problem(location, message)
-        return ScenarioError.at(self.name, None, f"{dotted(location)}: {message}")
+        return ScenarioError.at(self.name, None, None, f"{dotted(location)}: {message}")
 
     @property
     def scenario_hash(self) -> str:
@@ -386,7 +429,25 @@ class Scenario(Section):
 
     def canonical(self) -> dict[str, Any]:
         """The scenario as JSON-able data, defaults filled in, fractions as text ("1/3")."""
-        return self.model_dump(mode="json")
+        data = self.model_dump(mode="json")
+        for key in ("stop", "plugins"):
+            # Hashes of the time before there was the key must stay what they were.
+            if not getattr(self, key):
+                del data[key]
+        if self._variants:
+            # The scenario itself is the first of them.
+            data["vary"] = {
+                variant.case: _differences(data, variant.scenario.canonical())
+                for variant in self._variants
+            }
+        return data
+
+    @property
+    def variants(self) -> tuple[Variant, ...]:
+        """The scenarios that this one stands for: those of `vary`, or itself alone."""
+        from testbed.variations import Variant
+
+        return self._variants or (Variant("", self),)
 
     def link_grids(self, codec: str | None = None) -> tuple[Link, ...]:
         """The grids whose union are the link points: one per sweep, or else the link alone.

@@ -261,14 +261,17 @@ Decibel: TypeAlias = Annotated[
 ]
 
 
-def _ratio_text(value: Fraction) -> str | int:
+def ratio_text(value: Fraction) -> str | int:
     """As a scenario would say it: "1/3", or a whole number."""
     return value.numerator if value.denominator == 1 else str(value)
 
 
-_RATIO_SCHEMA = {
-    "anyOf": [{"type": "number"}, {"type": "string", "pattern": "^[0-9]{1,6}/[0-9]{1,6}$"}]
-}
+def _ratio_schema(**bounds: float) -> dict[str, Any]:
+    """A number within `bounds`, or a fraction as text."""
+    text = r"^\s*\+?[0-9]{1,6}\s*/\s*[0-9]{1,6}\s*$"
+    return {"anyOf": [{"type": "number", **bounds}, {"type": "string", "pattern": text}]}
+
+
 CodeRate: TypeAlias = Annotated[
     Fraction,
     PlainValidator(
@@ -277,8 +280,8 @@ CodeRate: TypeAlias = Annotated[
             lambda x: Fraction(1, 40) <= x <= Fraction(95, 100),
         )
     ),
-    PlainSerializer(_ratio_text),
-    WithJsonSchema(_RATIO_SCHEMA),
+    PlainSerializer(ratio_text),
+    WithJsonSchema(_ratio_schema(minimum=0.025, maximum=0.95)),
 ]
 _bits_per_symbol = ratio(
     "a number or a fraction of bits per complex symbol, over 0 and at most 100, or capacity",
@@ -293,22 +296,24 @@ def _spectral_efficiency(value: object) -> Fraction | str:
 SpectralEfficiency: TypeAlias = Annotated[
     Fraction | Literal["capacity"],
     PlainValidator(_spectral_efficiency),
-    PlainSerializer(lambda value: value if value == CAPACITY else _ratio_text(value)),
-    WithJsonSchema({"anyOf": [*_RATIO_SCHEMA["anyOf"], {"const": CAPACITY}]}),
+    PlainSerializer(lambda value: value if value == CAPACITY else ratio_text(value)),
+    WithJsonSchema(
+        {"anyOf": [*_ratio_schema(exclusiveMinimum=0, maximum=100)["anyOf"], {"const": CAPACITY}]}
+    ),
 ]
 ErasureRate: TypeAlias = Annotated[
     Fraction,
     PlainValidator(
         ratio("a number or a fraction from 1/256 to 1", lambda x: Fraction(1, 256) <= x <= 1)
     ),
-    PlainSerializer(_ratio_text),
-    WithJsonSchema(_RATIO_SCHEMA),
+    PlainSerializer(ratio_text),
+    WithJsonSchema(_ratio_schema(minimum=1 / 256, maximum=1)),
 ]
 Cbr: TypeAlias = Annotated[
     Fraction,
     PlainValidator(
         ratio("a number or a fraction such as 1/3, over 0 and at most 100", lambda x: 0 < x <= 100)
     ),
-    PlainSerializer(_ratio_text),
-    WithJsonSchema(_RATIO_SCHEMA),
+    PlainSerializer(ratio_text),
+    WithJsonSchema(_ratio_schema(exclusiveMinimum=0, maximum=100)),
 ]

@@ -13,9 +13,12 @@ more than `MAX_NODES` values after aliases are expanded, nesting deeper than `MA
 
 from __future__ import annotations
 
+import codecs
+import copy
+import difflib
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn, TypeAlias
 
@@ -50,7 +53,7 @@ class Place:
     column: int | None
 
     def error(self, message: str) -> ScenarioError:
-        return ScenarioError.at(self.file, self.line, message)
+        return ScenarioError.at(self.file, self.line, self.column, message)
 
 
 @dataclass(slots=True)
@@ -58,11 +61,14 @@ class Document:
     """`data`: dicts with text keys, lists and scalars. `places`: the place of every path in it.
 
     The place of a mapping's entry is that of its key. What came through an alias or a merge key
-    has the place where it was written out, since that is where one mends it.
+    has the place where it was written out, since that is where one mends it. `folders`: by the file
+    of a place, the folder that paths in it start from, relative to that of the scenario; "" for
+    those that are not there.
     """
 
     data: dict[str, Any]
     places: dict[KeyPath, Place]
+    folders: dict[str, str] = field(default_factory=dict)
 
     def locate(self, location: Sequence[str | int]) -> tuple[KeyPath, Place]:
         """The longest path that follows `location` and exists in the data, and its place.
@@ -81,23 +87,48 @@ class Document:
             path = (*path, part)
         return path, self.places[path]
 
-    def set(self, override: str) -> KeyPath:
-        """Applies one `--set`, `KEY=VALUE` with VALUE read as YAML; returns the path that was set.
+    def put(self, path: KeyPath, value: Any, places: Mapping[KeyPath, Place]) -> None:
+        """Puts `value` at `path`, in place of what is there; what it is in must exist.
 
-        KEY is dotted, items by number: `codecs.0.layers` or `codecs[0].layers`. Missing mappings
-        on the way are made; list items must exist. Raises ScenarioError.
+        places: by paths within the value, () being its own.
         """
-        label = f"--set {override if override.isprintable() else ascii(override)}"
-        place = Place(label, None, None)
-        key, equals, text = override.partition("=")
-        parts = re.sub(r"\[([0-9]+)\]", r".\1", key.strip()).split(".")
-        if not equals or "" in parts:
-            raise place.error("expected KEY=VALUE, such as seed=3 or link.snr_db=[0,5]")
-        node = _Builder(text, label, has_lines=False).document()
-        path: KeyPath = ()
-        container: Any = self.data
+        container = self.at(path[:-1])
+        is_item = isinstance(container, list)
+        if is_item or path[-1] in container:
+            self._forget(path)
+        container[path[-1]] = copy.deepcopy(value)
+        self.places.update(((*path, *within), place) for within, place in places.items())
+
+    def remove(self, path: KeyPath) -> None:
+        """Takes the mapping entry at `path` away. KeyError if there is none."""
+        self._forget(path)
+        del self.at(path[:-1])[path[-1]]
+
+    def places_within(self, path: KeyPath) -> dict[KeyPath, Place]:
+        """The places of the value at `path` and of all in it, by paths within it."""
+        found = _paths(self.at(path), path)
+        return {each[len(path) :]: self.places[each] for each in found}
+
+    def copied(self) -> Document:
+        """A document of its own, with the same values and places."""
+        return Document(copy.deepcopy(self.data), dict(self.places), dict(self.folders))
+
+    def path_of(self, key: str, place: Place, within: KeyPath = ()) -> KeyPath:
+        """The path that a dotted key means, as `codecs.0.layers`, `codecs[0].layers` or, by the
+        item's name, `codecs.layered.layers`.
+
+        Missing mappings on the way are made, with the place `place`; list items must exist. Raises
+        ScenarioError at `place`.
+        """
+        path, container = within, self.at(within)
+        parts = dotted_parts(key)
         for depth, part in enumerate(parts):
             step = _step(container, part, path, place)
+            if step is None:
+                # A single mapping stands for the list of which it would be the only item.
+                if depth == len(parts) - 1:
+                    raise place.error(f"{dotted(path)}: expected a key of {part}, as {key}.KEY")
+                continue
             path = (*path, step)
             if depth == len(parts) - 1:
                 break
@@ -105,24 +136,46 @@ class Document:
                 container[part] = {}
                 self.places[path] = place
             container = container[step]
-        self._forget(path)
-        container[path[-1]] = None if node is None else _plain(node)
-        self.places[path] = place
-        if node is not None:
-            self.places.update((found, place) for found, _ in _walk(node, path, place))
         return path
 
-    def remove(self, path: KeyPath) -> None:
-        """Takes the mapping entry at `path` away. KeyError if there is none."""
-        container: Any = self.data
-        for part in path[:-1]:
-            container = container[part]
-        del container[path[-1]]
-        self._forget(path)
+    def at(self, path: KeyPath) -> Any:
+        """The value at `path`. KeyError or IndexError if there is none."""
+        value: Any = self.data
+        for part in path:
+            value = value[part]
+        return value
 
     def _forget(self, path: KeyPath) -> None:
-        for known in [known for known in self.places if known[: len(path)] == path]:
-            del self.places[known]
+        for known in _paths(self.at(path), path):
+            self.places.pop(known, None)
+
+
+def dotted_parts(key: str) -> list[str]:
+    """The parts of a dotted key: `a.b[0]` has a, b and 0. Where a dot is too many, one is empty."""
+    return re.sub(r"\[([0-9]+)\]", r".\1", key.strip()).split(".")
+
+
+@dataclass(frozen=True, slots=True)
+class Override:
+    """One `--set`: a dotted key, and a value with its places, which have no lines."""
+
+    key: str
+    value: Any
+    place: Place
+    places: dict[KeyPath, Place]
+
+
+def parse_override(override: str) -> Override:
+    """Reads the `KEY=VALUE` of a `--set`, VALUE as YAML. Raises ScenarioError."""
+    label = f"--set {override if override.isprintable() else ascii(override)}"
+    place = Place(label, None, None)
+    key, equals, text = override.partition("=")
+    if not equals or "" in dotted_parts(key):
+        raise place.error("expected KEY=VALUE, such as seed=3 or link.snr_db=[0,5]")
+    node = _Builder(text, label, has_lines=False).document()
+    if node is None:
+        return Override(key, None, place, {(): place})
+    return Override(key, _plain(node), place, dict(_walk(node, (), place)))
 
 
 def read_document(path: Path) -> Document:
@@ -132,29 +185,34 @@ def read_document(path: Path) -> Document:
         with path.open("rb") as stream:
             content = stream.read(MAX_BYTES + 1)
     except FileNotFoundError:
-        raise ScenarioError.at(file, None, "there is no such file") from None
+        raise ScenarioError.at(file, None, None, "there is no such file") from None
     except IsADirectoryError:
-        raise ScenarioError.at(file, None, "expected a YAML file, found a folder") from None
+        raise ScenarioError.at(file, None, None, "expected a YAML file, found a folder") from None
     except OSError as error:
-        raise ScenarioError.at(file, None, f"cannot be read: {error.strerror}") from None
+        raise ScenarioError.at(file, None, None, f"cannot be read: {error.strerror}") from None
     except ValueError:
-        raise ScenarioError.at(file, None, "this cannot be the name of a file") from None
+        raise ScenarioError.at(file, None, None, "this cannot be the name of a file") from None
     return parse_document(content, file)
 
 
 def parse_document(content: bytes, file: str) -> Document:
     """Like `read_document`, from bytes in memory; `file` is the name for error messages."""
     if len(content) > MAX_BYTES:
-        raise ScenarioError.at(file, 1, f"expected at most {MAX_BYTES} bytes, found more")
+        raise ScenarioError.at(file, 1, 1, f"expected at most {MAX_BYTES} bytes, found more")
+    content = content.removeprefix(codecs.BOM_UTF8)
     try:
-        text = content.decode("utf-8-sig")
+        text = content.decode("utf-8")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
+        before = content[content.rfind(b"\n", 0, error.start) + 1 : error.start]
+        column = len(before.decode("utf-8")) + 1
         found = f"the byte 0x{content[error.start]:02x}"
-        raise ScenarioError.at(file, line, f"expected text in UTF-8, found {found}") from None
+        raise ScenarioError.at(
+            file, line, column, f"expected text in UTF-8, found {found}"
+        ) from None
     node = _Builder(text, file, has_lines=True).document()
     if node is None or node.value is None:
-        raise ScenarioError.at(file, 1, "expected a mapping such as 'seed: 1', found nothing")
+        raise ScenarioError.at(file, 1, 1, "expected a mapping such as 'seed: 1', found nothing")
     if not isinstance(node.value, dict):
         raise node.place.error(
             f"expected a mapping such as 'seed: 1' at the top level, found {found_text(node.value)}"
@@ -220,17 +278,41 @@ def _shortened(text: str, limit: int = 40) -> str:
     return repr(text if len(text) <= limit else text[:limit] + "...")
 
 
-def _step(container: Any, part: str, path: KeyPath, place: Place) -> str | int:
-    """The key or index that `part` of a --set means in `container`, which stands at `path`."""
-    if isinstance(container, dict):
-        return part
+def _step(container: Any, part: str, path: KeyPath, place: Place) -> str | int | None:
+    """The key or index that `part` of a dotted key means in `container`, which stands at `path`;
+    None if it is the container itself, by its name.
+    """
     here = dotted(path)
+    if isinstance(container, dict):
+        return None if path and part not in container and part == _name_of(container) else part
     if not isinstance(container, list):
         raise place.error(f"{here} is {found_text(container)} and has no part {_shortened(part)}")
-    if re.fullmatch(r"[0-9]{1,6}", part) and int(part) < len(container):
-        return int(part)
+    index = item_index(container, part)
+    if index is not None:
+        return index
     items = f"items 0 to {len(container) - 1}" if container else "no items"
-    raise place.error(f"{here} has {items}, found {_shortened(part)}")
+    names = [name for name in map(_name_of, container) if name is not None]
+    close = difflib.get_close_matches(part, names, n=1)
+    mend = f": did you mean {close[0]!r}?" if close else ""
+    if names and not close:
+        mend = f": use a number, or one of {', '.join(map(_shortened, names))}"
+    raise place.error(f"{here} has {items}, found {_shortened(part)}{mend}")
+
+
+def item_index(items: Sequence[Any], part: str) -> int | None:
+    """The item that `part` means, by its number or by its only name; None if it means none."""
+    if re.fullmatch(r"[0-9]{1,6}", part):
+        return int(part) if int(part) < len(items) else None
+    named = [index for index, item in enumerate(items) if _name_of(item) == part]
+    return named[0] if len(named) == 1 else None
+
+
+def _name_of(item: Any) -> str | None:
+    """What an item of a list is called: its name, or what it is named after."""
+    if not isinstance(item, dict):
+        return None
+    names = (item[key] for key in ("name", "type", "policy") if key in item)
+    return next((name for name in names if isinstance(name, str)), None)
 
 
 @dataclass(slots=True)
@@ -250,6 +332,16 @@ def _plain(node: _Node) -> Any:
     if isinstance(node.value, list):
         return [_plain(child) for child in node.value]
     return node.value
+
+
+def _paths(value: Any, path: KeyPath) -> Iterator[KeyPath]:
+    yield path
+    if isinstance(value, dict):
+        for key, child in value.items():
+            yield from _paths(child, (*path, key))
+    elif isinstance(value, list):
+        for index, child in enumerate(value):
+            yield from _paths(child, (*path, index))
 
 
 def _walk(node: _Node, path: KeyPath, place: Place) -> Iterator[tuple[KeyPath, Place]]:
@@ -275,7 +367,9 @@ class _Builder:
             self._loader = yaml.SafeLoader(text)
         except yaml.reader.ReaderError as error:
             line = text.count("\n", 0, error.position) + 1
-            raise Place(file, line if has_lines else None, None).error(
+            column = error.position - text.rfind("\n", 0, error.position)
+            place = Place(file, line, column) if has_lines else Place(file, None, None)
+            raise place.error(
                 f"expected printable text, found {_shortened(text[error.position])}"
             ) from None
 

@@ -18,10 +18,18 @@ from testbed import scenario_values
 from testbed.codec_sections import CODEC_SECTIONS
 from testbed.errors import ScenarioError, TestbedError
 from testbed.link_parts import LinkPart
+from testbed.overlay import Overlay
 from testbed.scenario import Scenario
-from testbed.scenario_loading import check_document, load_scenario
+from testbed.scenario_loading import DOCUMENT_KEYS, check_document, load_scenario
 from testbed.scenario_values import FADING_BLOCKS, MODULATION_BITS, as_fraction
-from testbed.yaml_source import MAX_BYTES, MAX_DEPTH, number_hint, parse_document, read_document
+from testbed.yaml_source import (
+    MAX_BYTES,
+    MAX_DEPTH,
+    number_hint,
+    parse_document,
+    parse_override,
+    read_document,
+)
 
 QUICKSTART = Path(__file__).parent.parent / "scenarios" / "quickstart.yaml"
 
@@ -37,7 +45,7 @@ link:
 def scenario_of(text: str, overrides: list[str] | None = None) -> Scenario:
     document = parse_document(textwrap.dedent(text).encode(), "f.yaml")
     for override in overrides or []:
-        document.set(override)
+        Overlay(document).set(parse_override(override))
     return check_document(document, Path())
 
 
@@ -217,7 +225,8 @@ def test_yaml_errors(content: bytes, line: int, part: str) -> None:
     error = caught.value
     assert (error.file, error.line) == ("f.yaml", line)
     assert part in error.message
-    assert str(error) == f"f.yaml:{line}: {error.message}"
+    assert error.column is not None and error.column >= 1
+    assert str(error) == f"f.yaml:{line}:{error.column}: {error.message}"
     assert len(str(error).splitlines()) == 1
 
 
@@ -282,7 +291,7 @@ def test_plain_values(text: str, value: object) -> None:
 def test_text_for_a_number_is_refused_with_a_hint(text: str, hint: str) -> None:
     found = text.strip("'")
     expected = f"expected a number from -100 to 100 (dB), found the text '{found}'{hint}"
-    assert problem_of(SMALLEST.replace("10", text)) == f"f.yaml:5: link.snr_db: {expected}"
+    assert problem_of(SMALLEST.replace("10", text)) == f"f.yaml:5:3: link.snr_db: {expected}"
     assert number_hint(found) == hint
 
 
@@ -361,7 +370,7 @@ def test_schema_errors(line: int, old: str, new: str, message: str) -> None:
     text = SMALLEST.replace(old, new, 1)
     assert text != SMALLEST
     found = problem_of(text)
-    assert found.startswith(f"f.yaml:{line}: ")
+    assert found.startswith(f"f.yaml:{line}:")
     assert message in found
 
 
@@ -379,11 +388,11 @@ def test_all_errors_of_a_file_are_reported_in_order() -> None:
           modulation: 8psk
         """)
     assert [line.split(": ")[:2] for line in lines] == [
-        ["f.yaml:1", "seed"],
-        ["f.yaml:5", "codecs[0].headers"],
-        ["f.yaml:7", "codecs[1].layers"],
-        ["f.yaml:9", "link.snr_db[1]"],
-        ["f.yaml:10", "link.modulation"],
+        ["f.yaml:1:1", "seed"],
+        ["f.yaml:5:5", "codecs[0].headers"],
+        ["f.yaml:7:5", "codecs[1].layers"],
+        ["f.yaml:9:15", "link.snr_db[1]"],
+        ["f.yaml:10:3", "link.modulation"],
     ]
 
 
@@ -396,7 +405,7 @@ def test_errors_in_aliased_values_point_to_where_they_are_written() -> None:
             - x
         figures: {strip: {snr_db: *snrs}}
         """)
-    assert [line.split(": ")[0] for line in lines] == ["f.yaml:5", "f.yaml:5"]
+    assert [line.split(": ")[0] for line in lines] == ["f.yaml:5:7", "f.yaml:5:7"]
 
 
 def test_too_many_link_points() -> None:
@@ -583,7 +592,7 @@ VALUES = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3),
     max_leaves=12,
 )
-SECTIONS = st.sampled_from([*Scenario.model_fields, "zzz"])
+SECTIONS = st.sampled_from([*Scenario.model_fields, *DOCUMENT_KEYS, "zzz"])
 
 
 def only_scenario_errors(content: bytes) -> None:
@@ -615,8 +624,9 @@ def test_any_document_raises_only_scenario_errors(changes: dict[str, Any], is_wh
 def test_any_override_raises_only_scenario_errors(key: str, value: str) -> None:
     document = parse_document(SMALLEST.encode(), "f.yaml")
     try:
-        document.set(f"{key}={value}")
-        document.set(f"link.snr_db={value}")
+        overlay = Overlay(document)
+        overlay.set(parse_override(f"{key}={value}"))
+        overlay.set(parse_override(f"link.snr_db={value}"))
         check_document(document, Path())
     except ScenarioError as error:
         assert len(str(error).split("\n")) == len(error.problems)
@@ -626,15 +636,17 @@ def test_any_override_raises_only_scenario_errors(key: str, value: str) -> None:
 
 
 def test_errors_survive_pickling() -> None:
-    error = ScenarioError.at("f.yaml", 3, "wrong")
+    error = ScenarioError.at("f.yaml", 3, 7, "wrong")
     again = pickle.loads(pickle.dumps(error))
     assert isinstance(again, ScenarioError)
-    assert (str(again), again.problems) == ("f.yaml:3: wrong", error.problems)
+    assert (str(again), again.problems) == ("f.yaml:3:7: wrong", error.problems)
     assert issubclass(ScenarioError, TestbedError)
 
 
 def test_loading_needs_no_heavy_imports() -> None:
-    heavy = ["torch", "numba", "sionna", "pandas", "matplotlib", "numpy", "codec", "channels"]
+    # Of `channels` the registry and the errors are plain Python.
+    heavy = ["torch", "numba", "sionna", "pandas", "matplotlib", "numpy", "codec"]
+    heavy += ["channels.channel", "channels.link"]
     code = f"import sys, testbed.trials; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
