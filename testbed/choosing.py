@@ -2,7 +2,8 @@
 
 For policies that plan (planning.py) the sender measures its own picture first: the PSNR after each
 layer of a scalable stream, or that of a stream made anew for each scheme. Link adaptation
-(channels/link_adaptation.py) looks at the channel alone.
+(channels/link_adaptation.py) looks at the channel alone, a plug-in's policy (policy_registry.py) at
+what it likes of what the sender knows.
 """
 
 from __future__ import annotations
@@ -16,13 +17,21 @@ from channels.link_adaptation import LinkAdaptation
 from channels.randomness import ChannelRandomness
 from codec.base import EncodedImage, ImageCodec
 from testbed.adaptation import Adaptation
+from testbed.errors import TestbedError
 from testbed.layer_chances import TABLE_WORDS
+from testbed.link_parts import LinkPart, make_part
 from testbed.metrics import EXACT_PSNR_DB, failed_picture, psnr_db
-from testbed.packets import HEADER_BYTES, LayerLink, capacity_bytes
+from testbed.packets import HEADER_BYTES, LayerLink, capacity_bytes, layer_uses
 from testbed.planning import PictureLayers, plan_equal, plan_layers
+from testbed.policy_registry import ProtectionPolicy, Sender
 from testbed.protection import PLANNED
 from testbed.transmission import layer_links
 from testbed.trials import LinkPoint
+
+
+class PolicyError(TestbedError):
+    """A plug-in's policy chose what there is not."""
+
 
 Encode = Callable[[int | None], EncodedImage | None]
 """The stream of one picture for a budget of bytes."""
@@ -47,6 +56,11 @@ class Chooser:
         randomness: the draws that the picture will meet; an oracle looks at all of them, link
         adaptation at a packet that was sent before.
         """
+        if point.plugin_policy is not None:
+            if (point, budget_uses) not in self._chosen:
+                chosen = self._by_plugin(point, point.plugin_policy, budget_uses)
+                self._chosen[point, budget_uses] = chosen
+            return self._chosen[point, budget_uses]
         if point.policy not in PLANNED:
             return layer_links(point)
         if point.adaptation is not None:
@@ -73,18 +87,35 @@ class Chooser:
         )
         return options[sender.choice(randomness)]
 
+    def _by_plugin(
+        self, point: LinkPoint, part: LinkPart, budget_uses: int
+    ) -> tuple[LayerLink, ...]:
+        options = layer_links(point)
+        sender = Sender(
+            point.layers,
+            point.snr_db,
+            budget_uses,
+            self._max_bytes,
+            self._codec.scalable,
+            lambda option: self._coded_for(options[option], budget_uses),
+            lambda size, option: layer_uses(size, self._max_bytes, options[option]),
+        )
+        policy: ProtectionPolicy = make_part("protection policy", part)
+        chosen = list(policy.choose(sender))
+        if not chosen or not set(chosen) <= set(range(len(options))):
+            raise PolicyError(
+                f"protection {point.protection}: expected a number from 0 to {len(options) - 1} "
+                f"for each layer, found {chosen}"
+            )
+        return tuple(options[each] for each in chosen)
+
     def _plan(
         self, point: LinkPoint, budget_uses: int, known: ChannelRandomness | None
     ) -> tuple[LayerLink, ...]:
         options = sorted(layer_links(point), key=_efficiency)
         scalable = self._codec.scalable
         if point.policy == "best_equal" or not scalable:
-            pictures = [
-                self._layers(
-                    None if scalable else capacity_bytes(self._max_bytes, budget_uses, option)
-                )
-                for option in options
-            ]
+            pictures = [self._coded_for(option, budget_uses) for option in options]
             best = plan_equal(
                 pictures, options, self._max_bytes, budget_uses,
                 may_cut=scalable, known=known, quantile=point.quantile,
@@ -95,6 +126,12 @@ class Chooser:
             may_cut=True, known=known, quantile=point.quantile,
         )  # fmt: skip
         return tuple(options[choice] for choice in plan.choices) or (options[0],)
+
+    def _coded_for(self, option: LayerLink, budget_uses: int) -> PictureLayers:
+        """A codec that is not scalable codes anew for what an option bears."""
+        if self._codec.scalable:
+            return self._layers(None)
+        return self._layers(capacity_bytes(self._max_bytes, budget_uses, option))
 
     def _layers(self, budget_bytes: int | None) -> PictureLayers:
         if budget_bytes not in self._measured:

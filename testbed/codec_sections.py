@@ -7,11 +7,13 @@
 
 The keys of a conventional codec are `headers`, `on_loss` and the fields of its format in
 `codec.conventional`, whose constructor refuses what does not go together: so does the section, with
-the line. The codec is imported when a scenario is checked, not before.
+the line. The codec is imported when a scenario is checked, not before. A codec of a plug-in has no
+section of its own: its keys are the fields of its class (codec_registry.py).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import reduce
 from operator import or_
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeAlias
@@ -19,11 +21,16 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeAlias
 from pydantic import (
     BeforeValidator,
     Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    InstanceOf,
     SerializerFunctionWrapHandler,
     model_serializer,
     model_validator,
 )
+from pydantic_core import CoreSchema, core_schema
 
+from testbed.link_parts import Kind, LinkPart, class_schema, names_of, one_part
 from testbed.scenario_values import Name, Section, choice, whole_number, wrong
 
 if TYPE_CHECKING:
@@ -73,7 +80,7 @@ def _slice_side(value: object) -> int:
 
 
 class CodecSection(Section):
-    """What every codec has. A codec of a new type is a subclass that `CODEC_SECTIONS` lists."""
+    """What every codec has. The testbed's own are subclasses that `CODEC_SECTIONS` lists."""
 
     type: str
     name: Name = Field(default="", description="the codec's name in results; its type unless given")
@@ -249,7 +256,95 @@ CODEC_SECTIONS: dict[str, type[CodecSection]] = {
     "deepjscc": DeepJsccSection,
 }
 
+
+class PluginCodecSection(CodecSection):
+    """A codec that a plug-in registers."""
+
+    part: InstanceOf[LinkPart]
+
+    kind: ClassVar[Kind] = "codec"
+
+    @model_serializer(mode="plain")
+    def _as_written(self) -> dict[str, Any]:
+        # A file counts by its content, which is in the fingerprint.
+        given = {key: v for key, v in self.part.parameters if key not in self.part.files}
+        return {"type": self.type, "name": self.name, **given}
+
+
+class PluginAnalogSection(PluginCodecSection):
+    """One that sends symbols."""
+
+    analog: ClassVar[bool] = True
+    kind: ClassVar[Kind] = "analog codec"
+
+
+_PLUGIN_SECTIONS: tuple[type[PluginCodecSection], ...] = (PluginCodecSection, PluginAnalogSection)
+
+
+def codec_types() -> tuple[str, ...]:
+    """What a codec's `type` can be."""
+    own = (name for section in _PLUGIN_SECTIONS for name in names_of(section.kind))
+    return (*CODEC_SECTIONS, *own)
+
+
+class _OrOfAPlugin:
+    """Marks the union of the testbed's sections: those of plug-ins, known only later, belong to it,
+    too.
+    """
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        own = handler(source)
+        return core_schema.with_info_wrap_validator_function(
+            _section,
+            own,
+            serialization=core_schema.wrap_serializer_function_ser_schema(
+                _dumped, info_arg=True, schema=own
+            ),
+        )
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        sections = handler(schema)
+        for each in _PLUGIN_SECTIONS:
+            for name in names_of(each.kind):
+                keys = {"name": {"type": "string", "pattern": "^[a-z0-9_-]+$"}}
+                one = class_schema(each.kind, name, "type", swept=False, more=keys)
+                sections = {"anyOf": [*sections.get("anyOf", [sections]), one]}
+        return sections
+
+
+def _section(
+    value: object, handler: Callable[[object], CodecSection], info: core_schema.ValidationInfo
+) -> CodecSection:
+    if isinstance(value, PluginCodecSection):
+        return value
+    name = value.get("type") if isinstance(value, dict) else None
+    if isinstance(value, dict) and isinstance(name, str):
+        for section in _PLUGIN_SECTIONS:
+            if name in names_of(section.kind):
+                keys = {key: each for key, each in value.items() if key not in ("type", "name")}
+                folder = str((info.context or {}).get("folder", ""))
+                part = one_part(section.kind, name, keys, folder)
+                return section(type=name, name=value.get("name", name), part=part)
+    return handler(value)
+
+
+def _dumped(
+    section: CodecSection,
+    handler: SerializerFunctionWrapHandler,
+    info: core_schema.SerializationInfo,
+) -> Any:
+    if isinstance(section, PluginCodecSection):
+        return section.model_dump(mode=info.mode)
+    return handler(section)
+
+
 if TYPE_CHECKING:
     Codec: TypeAlias = CodecSection
 else:
-    Codec = Annotated[reduce(or_, CODEC_SECTIONS.values()), Field(discriminator="type")]
+    Codec = Annotated[
+        reduce(or_, CODEC_SECTIONS.values()), Field(discriminator="type"), _OrOfAPlugin()
+    ]

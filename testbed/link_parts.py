@@ -1,4 +1,5 @@
-"""Channels, loss models and metrics as a scenario names them: a type and its parameters.
+"""Channels, loss models, metrics and whatever a plug-in registers, as a scenario names them: a type
+and its parameters.
 
     channel: awgn                                  a name: all parameters at their defaults
     channel: {type: rician, k_db: [0, 6]}          a list is swept: two channels
@@ -6,19 +7,23 @@
 
 The registered classes are the only truth about what there is: their fields are the keys, the
 fields' types and defaults those of the keys, and what their constructors refuse is refused here,
-with the line. They are imported when a scenario is checked, not before.
+with the line. They are imported when a scenario is checked, not before. Codecs, policies and
+figures of plug-ins are such classes, too (plugins.py).
 """
 
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import itertools
+import math
 import types
 import typing
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal, TypeAlias, cast
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
@@ -27,7 +32,9 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 from testbed.scenario_values import did_you_mean, wrong
 from testbed.yaml_source import found_text, number_hint
 
-Kind = Literal["channel", "packet loss", "metric"]
+Kind = Literal[
+    "channel", "packet loss", "metric", "codec", "analog codec", "protection policy", "figure"
+]
 Parameter: TypeAlias = float | int | str | bool | tuple[float | int | str, ...] | None
 
 MEAN_LOSS_KEYS = ("probability", "mean_loss")
@@ -37,13 +44,14 @@ LINK_KEYS = ("fading_block",)
 
 @dataclass(frozen=True, slots=True)
 class LinkPart:
-    """A channel, loss model or metric by its type and the parameters that were given."""
+    """A channel, loss model and so on by its type and the parameters that were given."""
 
     type: str
     parameters: tuple[tuple[str, Parameter], ...] = ()
     """Those that differ from their defaults, in the order of the class's fields."""
     content: str = ""
-    """Hash of the file that a parameter names, if one does: its text counts, not its place."""
+    """Hash of the file that a parameter names, if one does: its text counts, not its place. And of
+    the plug-in that the class is from, if it is from one."""
     files: tuple[str, ...] = dataclasses.field(default=(), compare=False)
     """Parameters that name a file."""
     folder: str = dataclasses.field(default="", compare=False)
@@ -85,7 +93,7 @@ class LinkPart:
 
 def part_class(kind: Kind, name: str) -> type[Any]:
     """The registered class. KeyError if there is none."""
-    return _registry(kind)[name]
+    return registry_of(kind)[name]
 
 
 def make_part(kind: Kind, part: LinkPart, **link_keys: str) -> Any:
@@ -136,18 +144,60 @@ def mcs_scheme(table: int, index: int) -> tuple[str, Fraction]:
 
 def names_of(kind: Kind) -> tuple[str, ...]:
     """What is registered, in alphabetical order: whatever was imported first."""
-    return tuple(sorted(_registry(kind)))
+    return tuple(sorted(registry_of(kind)))
 
 
-def _registry(kind: Kind) -> dict[str, type[Any]]:
+def registry_of(kind: Kind) -> dict[str, type[Any]]:
+    """The registered classes by name, itself: what is entered there can be named."""
     # Imports numba, and scipy for some: too slow for `--help`.
+    known: Mapping[str, type[Any]]
     if kind == "metric":
-        from testbed.metric_catalogue import METRICS
+        from testbed.metric_catalogue import METRICS as known
+    elif kind == "codec":
+        from testbed.codec_registry import CODECS as known
+    elif kind == "analog codec":
+        from testbed.codec_registry import ANALOG_CODECS as known
+    elif kind == "protection policy":
+        from testbed.policy_registry import PROTECTION_POLICIES as known
+    elif kind == "figure":
+        from testbed.figure_registry import FIGURES as known
+    elif kind == "channel":
+        from channels.catalogue import CHANNELS as known
+    else:
+        from channels.catalogue import PACKET_LOSSES as known
+    return cast("dict[str, type[Any]]", known)
 
-        return cast("dict[str, type[Any]]", METRICS)
-    from channels.catalogue import CHANNELS, PACKET_LOSSES
 
-    return cast("dict[str, type[Any]]", CHANNELS if kind == "channel" else PACKET_LOSSES)
+def class_schema(
+    kind: Kind,
+    name: str,
+    named_by: str,
+    *,
+    swept: bool = True,
+    more: Mapping[str, dict[str, Any]] = MappingProxyType({}),
+) -> dict[str, Any]:
+    """JSON schema of a registered class: a mapping whose key `named_by` says which it is.
+
+    swept: a list of values is as good as a value. more: keys beside the class's own.
+    """
+    keys = parameters_of(kind, name).items()
+    return {
+        "type": "object",
+        "properties": {named_by: {"const": name}}
+        | dict(more)
+        | {key: _schema(*about, swept=swept) for key, about in keys},
+        "required": [named_by],
+        "additionalProperties": False,
+    }
+
+
+def plugin_sha256(made: type[Any]) -> str:
+    """SHA-256 of the plug-in that a class is from; empty of the testbed's own."""
+    return getattr(made, PLUGIN_SHA256, "")
+
+
+PLUGIN_SHA256 = "plugin_sha256"
+"""The attribute in which classes of a plug-in carry it: loading a plug-in writes it."""
 
 
 def _default(field: dataclasses.Field[Any]) -> Any:
@@ -183,16 +233,7 @@ class LinkParts:
         del schema, handler
         names = list(names_of(self.kind))
         one: list[dict[str, Any]] = [{"enum": names}]
-        one += [
-            {
-                "type": "object",
-                "properties": {"type": {"const": name}}
-                | {key: _schema(*about) for key, about in parameters_of(self.kind, name).items()},
-                "required": ["type"],
-                "additionalProperties": False,
-            }
-            for name in names
-        ]
+        one += [class_schema(self.kind, name, "type") for name in names]
         if self.number_as is not None:
             one.append({"type": "number"})
         return {"anyOf": [*one, {"type": "array", "items": {"anyOf": one}, "minItems": 1}]}
@@ -239,46 +280,106 @@ class LinkParts:
                 + (mend or did_you_mean(str(name), names)),
                 at=(index, "type"),
             )
-        known = parameters_of(self.kind, name)
-        choices: list[list[tuple[str, Parameter]]] = []
-        for key, given in item.items():
-            if key == "type":
-                continue
-            at = (index, key)
-            if key in LINK_KEYS:
-                raise wrong(f"{key} is a key of the link, not of a {self.kind}", at=at)
-            if key not in known:
-                options = did_you_mean(key, known) if known else f": {name} has no parameters"
-                raise wrong("unknown key" + options, at=at)
-            field_type, _ = known[key]
-            values = [_checked(each, field_type, at) for each in _swept(given, field_type)]
-            if not values:
-                raise wrong("expected at least one value, found an empty list", at=at)
-            choices.append([(key, value) for value in values])
-        order = list(known)
-        for chosen in itertools.product(*choices):
-            # A default that is written out is the same part as one that is not.
-            given_keys = [pair for pair in chosen if pair[1] != known[pair[0]][1]]
-            given_keys.sort(key=lambda pair: order.index(pair[0]))
-            part = LinkPart(name, tuple(given_keys), folder=folder)
-            made = _tried(self.kind, part, at=(index,))
-            yield dataclasses.replace(
-                part,
-                content=getattr(made, "content_sha256", ""),
-                files=tuple(key for key, _ in given_keys if known[key][0] is Path),
-                stated_loss=getattr(made, "mean_loss", None),
-            )
+        keys = {key: given for key, given in item.items() if key != "type"}
+        yield from _swept_parts(self.kind, name, keys, (index,), folder)
 
     def _expected(self) -> str:
         number = "a probability or " if self.number_as is not None else ""
-        return f"{number}one of {', '.join(names_of(self.kind))}"
+        names = names_of(self.kind)
+        if not names:
+            return f"a {self.kind} of a plug-in, and no plug-in that is named has one"
+        return f"{number}one of {', '.join(names)}"
 
 
-def _tried(kind: Kind, part: LinkPart, at: tuple[str | int, ...]) -> Any:
+def one_part(kind: Kind, name: str, keys: Mapping[str, object], folder: str) -> LinkPart:
+    """A registered class with a value for each of these keys; lists are values, none is swept.
+
+    folder: where relative files start from. Raises the scenario's error.
+    """
+    known = parameters_of(kind, name)
+    chosen = []
+    for key, given in keys.items():
+        value = _checked(given, _type_of(kind, name, key, known, (key,)), (key,))
+        if any(isinstance(each, float) and not math.isfinite(each) for each in _each(value)):
+            raise _mismatch("a number", given, (key,))
+        chosen.append((key, value))
+    return _part(kind, name, chosen, (), folder)
+
+
+def _each(value: Parameter) -> Sequence[object]:
+    return value if isinstance(value, tuple) else (value,)
+
+
+def _swept_parts(
+    kind: Kind, name: str, keys: Mapping[str, object], at: tuple[str | int, ...], folder: str
+) -> Iterator[LinkPart]:
+    known = parameters_of(kind, name)
+    choices: list[list[tuple[str, Parameter]]] = []
+    for key, given in keys.items():
+        here = (*at, key)
+        field_type = _type_of(kind, name, key, known, here)
+        values = [_checked(each, field_type, here) for each in _swept(given, field_type)]
+        if not values:
+            raise wrong("expected at least one value, found an empty list", at=here)
+        choices.append([(key, value) for value in values])
+    for chosen in itertools.product(*choices):
+        yield _part(kind, name, chosen, at, folder)
+
+
+def _type_of(
+    kind: Kind, name: str, key: str, known: Mapping[str, tuple[Any, Any]], at: tuple[str | int, ...]
+) -> Any:
+    if key in LINK_KEYS:
+        raise wrong(f"{key} is a key of the link, not of a {kind}", at=at)
+    if key not in known:
+        options = did_you_mean(key, known) if known else f": {name} has no parameters"
+        raise wrong("unknown key" + options, at=at)
+    return known[key][0]
+
+
+def _part(
+    kind: Kind,
+    name: str,
+    chosen: Sequence[tuple[str, Parameter]],
+    at: tuple[str | int, ...],
+    folder: str,
+) -> LinkPart:
+    """The part, if an object can be made of it. Raises the scenario's error."""
+    known = parameters_of(kind, name)
+    order = list(known)
+    # A default that is written out is the same part as one that is not.
+    given = [pair for pair in chosen if pair[1] != known[pair[0]][1]]
+    given.sort(key=lambda pair: order.index(pair[0]))
+    files = tuple(key for key, _ in given if known[key][0] is Path)
+    part = LinkPart(name, tuple(given), files=files, folder=folder)
+    plugin = plugin_sha256(part_class(kind, name))
     try:
-        return make_part(kind, part)
+        made = make_part(kind, part)
+        content = getattr(made, "content_sha256", "")
+        part = dataclasses.replace(part, stated_loss=getattr(made, "mean_loss", None))
     except ValueError as error:
         raise wrong(f"{part.label}: {error}", at=at) from None
+    except Exception as error:
+        if not plugin:
+            raise
+        # An error of somebody's own class, which may say anything.
+        words = " ".join(f"{type(error).__name__}: {error}".split())
+        raise wrong(f"{part.label}: {words}", at=at) from None
+    if plugin:
+        content = f"{content or _content_of(part, at)} plugin {plugin}".lstrip()
+    return dataclasses.replace(part, content=content)
+
+
+def _content_of(part: LinkPart, at: tuple[str | int, ...]) -> str:
+    """SHA-256 of the files that its parameters name, in their order; empty without any."""
+    digests = []
+    for key in part.files:
+        path = Path(part.folder) / str(dict(part.parameters)[key])
+        try:
+            digests.append(hashlib.sha256(path.read_bytes()).hexdigest())
+        except OSError as error:
+            raise wrong(f"{path}: cannot be read ({error.strerror})", at=(*at, key)) from None
+    return " ".join(digests)
 
 
 def _swept(given: object, hint: Any) -> Sequence[object]:
@@ -330,10 +431,11 @@ def _mismatch(expected: str, value: object, at: tuple[str | int, ...]) -> Pydant
     return wrong(f"expected {expected}, found {found_text(value)}{hint}", at=at)
 
 
-def _schema(hint: Any, default: Any) -> dict[str, Any]:
+def _schema(hint: Any, default: Any, *, swept: bool = True) -> dict[str, Any]:
     origin = typing.get_origin(hint)
     if origin in (types.UnionType, typing.Union):
-        return _schema(next(a for a in typing.get_args(hint) if a is not type(None)), default)
+        hint = next(a for a in typing.get_args(hint) if a is not type(None))
+        return _schema(hint, default, swept=swept)
     if origin is Literal:
         one: dict[str, Any] = {"enum": list(typing.get_args(hint))}
     elif origin is tuple:
@@ -343,6 +445,8 @@ def _schema(hint: Any, default: Any) -> dict[str, Any]:
     # A file has no default that would mean anything.
     if origin is tuple or default is None or isinstance(default, Path):
         return one
+    if not swept:
+        return one | {"default": default}
     return {"anyOf": [one, {"type": "array", "items": one, "minItems": 1}], "default": default}
 
 

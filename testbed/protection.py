@@ -23,6 +23,8 @@ quantile, such as what 95 % of the receptions reach:
     oracle       the same, knowing the fades that the picture will meet
     adaptive     one scheme for all layers, by an old and noisy estimate of the channel
 
+A plug-in brings policies of its own, whose keys are the fields of their class (policy_registry.py).
+
 `power_db` shifts power among layers: it is scaled so that the mean over the channel uses of an
 image is that of the link, whatever the table says, and therefore needs packets that are sent once.
 """
@@ -33,11 +35,24 @@ import itertools
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from fractions import Fraction
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, TypeAlias, get_args
 
-from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    GetJsonSchemaHandler,
+    ModelWrapValidatorHandler,
+    PrivateAttr,
+    SerializerFunctionWrapHandler,
+    ValidationInfo,
+    WithJsonSchema,
+    model_serializer,
+    model_validator,
+)
+from pydantic_core import CoreSchema
 
 from testbed.adaptation import Adaptation, AdaptationKeys
+from testbed.link_parts import LinkPart, class_schema, make_part, names_of, one_part
 from testbed.scenario_values import (
     CodeRate,
     Decibel,
@@ -144,11 +159,18 @@ def _objective(value: object) -> object:
     raise wrong(f"expected mean or {{quantile: 0.05}}, found {found_text(value)}")
 
 
+def _policy(value: object) -> str:
+    plugins = names_of("protection policy")
+    return choice((*POLICIES, *plugins))(value)
+
+
 class Protection(AdaptationKeys):
     """A policy, by its name or with its parameters."""
 
-    policy: Annotated[Policy, BeforeValidator(choice(POLICIES))] = Field(
-        default="equal", description="equal, a table by layer, or how to choose for each picture"
+    policy: Annotated[str, BeforeValidator(_policy)] = Field(
+        default="equal",
+        description="equal, a table by layer, or how to choose for each picture",
+        json_schema_extra={"enum": list(POLICIES)},
     )
     name: Name = Field(default="", description="its name in results; its policy unless given")
     layers: OneOrMany[LayerProtection] | None = Field(
@@ -166,6 +188,39 @@ class Protection(AdaptationKeys):
     objective: Annotated[
         Objective | None, BeforeValidator(_objective), WithJsonSchema(_OBJECTIVE_SCHEMA)
     ] = Field(default=None, description="what a plan makes the greatest: mean, or a quantile")
+
+    _part: LinkPart | None = PrivateAttr(default=None)
+
+    @property
+    def part(self) -> LinkPart | None:
+        """Of a policy that a plug-in registers: its class and parameters."""
+        return self._part
+
+    @property
+    def chooses(self) -> bool:
+        """Whether it chooses for each picture."""
+        return self.policy in PLANNED or self.part is not None
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _of_a_plugin(
+        cls, value: object, handler: ModelWrapValidatorHandler[Protection], info: ValidationInfo
+    ) -> Protection:
+        given = {"policy": value} if isinstance(value, str) else value
+        name = given.get("policy") if isinstance(given, dict) else None
+        if not isinstance(given, dict) or name not in names_of("protection policy"):
+            return handler(value)
+        own = {key: each for key, each in given.items() if key not in ("policy", "name")}
+        folder = str((info.context or {}).get("folder", ""))
+        part = one_part("protection policy", str(name), own, folder)
+        made = handler({key: each for key, each in given.items() if key not in own})
+        made._part = part
+        return made
+
+    @model_serializer(mode="wrap")
+    def _with_its_keys(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        dumped: dict[str, Any] = dump(self)
+        return dumped if self._part is None else dumped | {"policy": self._part.identity}
 
     @model_validator(mode="before")
     @classmethod
@@ -213,8 +268,11 @@ class Protection(AdaptationKeys):
     def settings(self, link: LayerSetting, scheme: Scheme) -> tuple[LayerSetting, ...]:
         """By layer; the last serves all that follow. KeyError as `scheme` raises it.
 
-        Of a policy that chooses for each picture: all that it can choose from.
+        Of a policy that chooses for each picture: all that it can choose from. KeyError also for
+        what a plug-in's policy states and cannot be.
         """
+        if self.part is not None:
+            return _stated_options(self.part, link)
         if self.policy in PLANNED:
             options = itertools.product(
                 self.mcs or DEFAULT_MCS, self.transmissions or (None,), self.erasure_rate or (None,)
@@ -231,6 +289,38 @@ class Protection(AdaptationKeys):
     def quantile(self) -> float | None:
         """Of the PSNR, to be made the greatest; None: the mean is."""
         return self.objective.quantile if self.objective else None
+
+
+class _OrOfAPlugin:
+    """Marks a protection whose JSON schema has the policies of plug-ins, too."""
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        own = handler(schema)
+        plugins = names_of("protection policy")
+        if not plugins:
+            return own
+        name = {"name": {"type": "string", "pattern": "^[a-z0-9_-]+$"}}
+        parts = [
+            class_schema("protection policy", each, "policy", swept=False, more=name)
+            for each in plugins
+        ]
+        return {"anyOf": [own, {"enum": list(plugins)}, *parts]}
+
+
+AnyProtection: TypeAlias = Annotated[Protection, _OrOfAPlugin()]
+
+
+def _stated_options(part: LinkPart, link: LayerSetting) -> tuple[LayerSetting, ...]:
+    from testbed.policy_registry import checked_options
+
+    try:
+        return checked_options(make_part("protection policy", part), link)
+    except Exception as error:
+        # The class is the user's own and may say anything.
+        words = str(error) if type(error) is ValueError else f"{type(error).__name__}: {error}"
+        raise KeyError(f"{part.label}: {' '.join(words.split())}") from None
 
 
 def policy_parameters(policy: Policy) -> dict[str, Any]:

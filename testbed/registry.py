@@ -10,9 +10,12 @@ from testbed.codec_sections import (
     CodecSection,
     ConventionalSection,
     DeepJsccSection,
+    PluginCodecSection,
     SemanticCodecSection,
 )
 from testbed.errors import TestbedError
+from testbed.link_parts import make_part
+from testbed.plugin_codecs import PluginAnalogCodec, PluginCodec
 
 if TYPE_CHECKING:
     from codec.analog import AnalogCodec
@@ -65,6 +68,8 @@ def make_codec(section: CodecSection) -> ImageCodec:
             return _layered(section)
         if isinstance(section, ConventionalSection):
             return section.make()
+        if isinstance(section, PluginCodecSection):
+            return PluginCodec(section.name, make_part(section.kind, section.part))
     except CodecError as error:
         raise CodecSetupError(f"codec {section.name}: {error}") from error
     raise TypeError(f"no codec is known for {type(section).__name__}")
@@ -73,6 +78,8 @@ def make_codec(section: CodecSection) -> ImageCodec:
 @cache
 def make_analog_codec(section: CodecSection) -> AnalogCodec:
     """The analog codec of a section, made once per process. Raises CodecSetupError."""
+    if isinstance(section, PluginCodecSection):
+        return PluginAnalogCodec(section.name, make_part(section.kind, section.part))
     from codec.deepjscc_codec import DeepJsccCodec
 
     if not isinstance(section, DeepJsccSection):
@@ -90,6 +97,8 @@ def codec_fingerprint(section: CodecSection) -> str:
         return f"bitstream {codec.bitstream_version}, weights {codec.profile.sha256}"
     if isinstance(section, ConventionalSection):
         return section.make().versions
+    if isinstance(section, PluginCodecSection):
+        return section.part.content
     if section.analog:
         return make_analog_codec(section).versions
     raise TypeError(f"no codec is known for {type(section).__name__}")

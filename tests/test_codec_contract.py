@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +14,8 @@ from codec.conventional import FORMATS, ConventionalCodec
 from codec.conventional.file_format import Headers, OnLoss
 from codec.layered import open_layered
 from codec.semantic_codec import SemanticCodec
+from testbed.link_parts import LinkPart, make_part
+from testbed.plugins import named_plugins
 
 
 def conventional(
@@ -30,6 +33,12 @@ def conventional(
         return ConventionalCodec(file_format, headers, on_loss)
 
     return make
+
+
+def of_a_plugin(stem: str, name: str) -> ImageCodec:
+    named_plugins([f"{stem}.py"], Path(__file__).parent.parent / "docs" / "plugins")
+    made: ImageCodec = make_part("codec", LinkPart(name))
+    return made
 
 
 CODECS: dict[str, Callable[[], ImageCodec]] = {
@@ -56,6 +65,7 @@ CODECS: dict[str, Callable[[], ImageCodec]] = {
     "embedded": lambda: open_layered("embedded"),
     "embedded-base": lambda: open_layered("embedded", layers=1),
     "embedded-four": lambda: open_layered("embedded", layers=4),
+    "plug-in": lambda: of_a_plugin("dct_codec", "dct_zlib"),
 }
 SIZES = [(32, 32), (1, 1), (1, 7), (9, 1), (33, 47), (16, 100)]
 
@@ -178,9 +188,11 @@ def test_streams_cut_at_every_byte(codec: ImageCodec) -> None:
     for number, layer in enumerate(encoded.layers):
         whole = received(encoded)[:number]
         step = max(1, len(layer.data) // 60)
-        for n_bytes in range(0, len(layer.data), step):
-            cut = [*whole, replace(layer.whole, data=layer.data[:n_bytes], complete=False)]
-            [decoded] = codec.decode_batch([cut])
+        cuts = [
+            [*whole, replace(layer.whole, data=layer.data[:n_bytes], complete=False)]
+            for n_bytes in range(0, len(layer.data), step)
+        ]
+        for decoded in codec.decode_batch(cuts):
             assert decoded.layers_decoded == number
             if decoded.image is not None:
                 assert decoded.image.shape == (32, 32, 3)
@@ -195,9 +207,11 @@ def test_foreign_bytes_never_raise(codec: ImageCodec) -> None:
         for position in random.integers(0, len(damaged), 5):
             damaged[position] ^= int(random.integers(1, 256))
         grafted = first.data[: int(random.integers(0, 12))] + noise
-        for data in (noise, bytes(damaged), grafted):
-            for complete in (True, False):
-                for known in (first.known, noise):
-                    layer = ReceivedLayer(data, complete, known=known)
-                    [decoded] = codec.decode_batch([[layer]])
-                    assert decoded.image is None or decoded.image.dtype == np.uint8
+        layers = [
+            ReceivedLayer(data, complete, known=known)
+            for data in (noise, bytes(damaged), grafted)
+            for complete in (True, False)
+            for known in (first.known, noise)
+        ]
+        for decoded in codec.decode_batch([[layer] for layer in layers]):
+            assert decoded.image is None or decoded.image.dtype == np.uint8
