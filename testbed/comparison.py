@@ -21,15 +21,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from testbed.envelope import Kind, Medium, Point, envelope, scheme_points
+from testbed.envelope import Kind, Medium, Point, envelope, scheme_points, with_nan
 from testbed.errors import OutputError
-from testbed.intervals import intraclass_correlation, mean_interval, rate_interval, resampled
-from testbed.metrics import EXACT_PSNR_DB
+from testbed.intervals import intraclass_correlation, mean
 from testbed.protection import PLANNED
 from testbed.setting_words import scheme_words
+from testbed.summaries import extent_columns, mean_columns, quantile_columns
+from testbed.trials_table import case_of, finite, metrics_of, with_case
 
 COMPARISON_CSV = "comparison.csv"
-QUANTILES = {"psnr_q05_db": 0.05, "psnr_median_db": 0.5, "psnr_q95_db": 0.95}
 
 
 def compare(
@@ -46,19 +46,48 @@ def compare(
     table: a trials.csv as `read_table` gives it. codecs: names, in the order wanted. planned: names
     of the protections that choose schemes for each picture. shares: the metrics that are 0 or 1.
 
-    Exact pictures count as EXACT_PSNR_DB. A metric that is 0 or 1 is a share, with the interval of
-    one. The second table has codec, protection, the medium's columns, `scheme` and `psnr_db`.
+    Exact pictures count as `finite` says. A metric that is 0 or 1 is a share, with the interval of
+    one. The second table has codec, protection, the medium's columns, `scheme` and `psnr_db`. Both
+    have a column `case` after `codec` if the scenario has variations; each is compared by itself.
     Neither depends on the order of the table's rows, unless two pictures have one name.
     """
-    values = {name: _finite(table, name) for name in metrics_of(table)}
+    table = with_case(table)
+    cases = case_of(table)
+    frames: list[pd.DataFrame] = []
+    singles: list[pd.DataFrame] = []
+    for case in cases:
+        own = table if len(cases) == 1 else table[(table["case"] == case).to_numpy()]
+        both = _compare_case(
+            own, codecs, reference, outage_psnr_db, reference_protection, planned, shares
+        )
+        for frame, parts in zip(both, (frames, singles), strict=True):
+            if case:
+                frame.insert(1, "case", case)
+            parts.append(frame)
+    if len(cases) == 1:
+        return frames[0], singles[0]
+    return pd.concat(frames, ignore_index=True), pd.concat(singles, ignore_index=True)
+
+
+def _compare_case(
+    table: pd.DataFrame,
+    codecs: Sequence[str],
+    reference: str,
+    outage_psnr_db: float,
+    reference_protection: str | None,
+    planned: Collection[str],
+    shares: Collection[str],
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    values = {name: with_nan(finite(table, name)) for name in metrics_of(table)}
     psnr_db = values.pop("psnr_db")
-    values["outage"] = (table["psnr_db"].to_numpy() < outage_psnr_db).astype(np.float64)
-    values["failed"] = table["failed"].to_numpy(np.float64)
+    outage = (table["psnr_db"].to_numpy() < outage_psnr_db).astype(np.float64)
+    values["outage"] = with_nan(outage)
+    values["failed"] = with_nan(table["failed"].to_numpy(np.float64))
     shares = {"outage", "failed", *shares}
     singles = scheme_points(table)
     points = envelope(singles, psnr_db)
     points.sort(key=lambda p: (codecs.index(p.codec), p.protection != "equal"))
-    uses = table["channel_uses"].to_numpy(np.float64)
+    uses = with_nan(table["channel_uses"].to_numpy(np.float64))
     others = _Reference(
         [point for point in points if point.codec == reference], reference_protection
     )
@@ -67,17 +96,17 @@ def compare(
         along = list(curve)
         # A point without events does not tell how alike a picture's draws are: the curve does.
         alike = {
-            name: intraclass_correlation(_events(values[name][point.rows]) for point in along)
+            name: intraclass_correlation(values[name][point.rows] for point in along)
             for name in shares
         }
         for point in along:
-            row = _heading(point, planned) | _mean("psnr_db", psnr_db[point.rows], None)
-            for column, level in QUANTILES.items():
-                row[column] = float(np.quantile(psnr_db[point.rows], level))
+            own = psnr_db[point.rows]
+            row = _heading(point, planned) | extent_columns(own) | mean_columns("psnr_db", own)
+            row |= quantile_columns(["psnr_db"], own[None])
             for name, value in values.items():
-                row |= _mean(name, value[point.rows], alike.get(name))
+                row |= mean_columns(name, value[point.rows], alike.get(name))
             row["outage_psnr_db"] = outage_psnr_db
-            row["channel_uses"] = float(uses[point.rows].mean())
+            row["channel_uses"] = mean(uses[point.rows])
             rows.append(row | _difference(point, others.of(point), psnr_db))
     # Means of loss that no model states would be None, and the column one of objects.
     frame = pd.DataFrame(rows).astype({"packet_loss": float})
@@ -95,22 +124,9 @@ def write_comparison(frame: pd.DataFrame, path: Path) -> Path:
     return path
 
 
-def metrics_of(table: pd.DataFrame) -> list[str]:
-    """The columns of quality: PSNR, SSIM, and all that follow `failed`."""
-    columns = list(table.columns)
-    return ["psnr_db", "ssim", *columns[columns.index("failed") + 1 :]]
-
-
 def is_share(label: str) -> bool:
     """Whether the metric that names an axis so is 0 or 1."""
     return label.endswith("(share)")
-
-
-def interval_columns(metric: str) -> tuple[str, str]:
-    """Where the interval of a metric's mean stands: "psnr_db" has "psnr_low_db"."""
-    stem = metric.removesuffix("_db")
-    unit = metric[len(stem) :]
-    return f"{stem}_low{unit}", f"{stem}_high{unit}"
 
 
 class _Reference:
@@ -150,14 +166,7 @@ class _Reference:
         return own.protection == self._protection != point.protection
 
 
-def _finite(table: pd.DataFrame, metric: str) -> NDArray[np.float64]:
-    """Values of all rows; exact pictures count as EXACT_PSNR_DB where the metric is in dB."""
-    values = table[metric].to_numpy(np.float64)
-    return np.minimum(values, EXACT_PSNR_DB) if metric.endswith("_db") else values
-
-
 def _heading(point: Point, planned: Collection[str]) -> dict[str, Any]:
-    images, draws = point.rows.shape
     schemes = [scheme_words(each._asdict()) for each in point.schemes]
     # What chooses schemes goes by its own name.
     if point.protection in planned:
@@ -168,47 +177,17 @@ def _heading(point: Point, planned: Collection[str]) -> dict[str, Any]:
         "kind": point.kind,
         **point.medium._asdict(),
         "schemes": " | ".join(schemes),
-        "images": images,
-        "draws": draws,
-        "interval_over": resampled(images, draws),
     }
-
-
-def _mean(name: str, values: NDArray[np.float64], correlation: float | None) -> dict[str, float]:
-    """With its interval. correlation: of a picture's draws, of what is 0 or 1."""
-    low, high = interval_columns(name)
-    # A metric may be undefined for some pictures, whatever arrives of them.
-    values = values[~np.isnan(values).any(1)]
-    if not len(values):
-        return dict.fromkeys((name, low, high), math.nan)
-    if correlation is None:
-        ends = mean_interval(values)
-    else:
-        ends = rate_interval(_events(values), correlation)
-    return {name: float(values.mean()), low: ends[0], high: ends[1]}
-
-
-def _events(values: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Of the pictures that have a value."""
-    events: NDArray[np.bool_] = values[~np.isnan(values).any(1)] == 1.0
-    return events
 
 
 def _difference(
     point: Point, other: Point | None, psnr_db: NDArray[np.float64]
 ) -> dict[str, str | float]:
-    words, mean, low, high = "", math.nan, math.nan, math.nan
+    words, paired = "", np.full((1, 1), math.nan)
     if other is not None:
         words = f"{other.codec}, {other.kind}, {other.protection}"
         paired = psnr_db[point.rows] - psnr_db[other.rows]
-        mean = float(paired.mean())
-        low, high = mean_interval(paired)
-    return {
-        "reference": words,
-        "difference_db": mean,
-        "difference_low_db": low,
-        "difference_high_db": high,
-    }
+    return {"reference": words} | mean_columns("difference_db", paired)
 
 
 def _single_schemes(points: Sequence[Point], psnr_db: NDArray[np.float64]) -> pd.DataFrame:
@@ -218,7 +197,7 @@ def _single_schemes(points: Sequence[Point], psnr_db: NDArray[np.float64]) -> pd
             "protection": point.protection,
             **point.medium._asdict(),
             "scheme": scheme_words(point.schemes[0]._asdict()),
-            "psnr_db": float(psnr_db[point.rows].mean()),
+            "psnr_db": mean(psnr_db[point.rows]),
         }
         for point in sorted(points, key=lambda p: (p.medium.order, p.schemes[0].order))
         if point.kind == "real"

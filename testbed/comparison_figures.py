@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from testbed.comparison import interval_columns, is_share
+from testbed.comparison import is_share
 from testbed.envelope import FEWEST_TO_SPLIT, KINDS, Medium
 from testbed.figures import (
     AXES,
@@ -27,6 +27,8 @@ from testbed.figures import (
     PANEL_WIDTH_IN,
     STYLE,
     TITLE_CHARACTERS,
+    case_stems,
+    in_case,
     left_out,
     pages,
     save,
@@ -34,6 +36,8 @@ from testbed.figures import (
 from testbed.intervals import FEWEST_IMAGES
 from testbed.metrics import EXACT_PSNR_DB
 from testbed.setting_words import medium_words
+from testbed.summaries import interval_columns
+from testbed.trials_table import case_of, with_case
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -111,18 +115,25 @@ def draw_comparison(
     for the legend. reference: the codec that is drawn thickest.
     """
     looks = _looks(frame, labels, reference)
+    frame, singles = with_case(frame), with_case(singles)
     written: list[Path] = []
     skipped = 0
-    for size in frame["size"].unique():
-        part, thin = (each[each["size"] == size] for each in (frame, singles))
-        for axis, (stem, _) in AXES.items():
-            panels = _panels(part, thin, axis)
-            skipped += left_out(panels)
-            for number, shown in pages(panels):
-                for layout in _layouts(part, metrics):
-                    figure = _draw(shown, axis, layout, looks, published)
-                    name = f"comparison_{layout.name}_vs_{stem}_{size}{number}"
-                    written += save(figure, folder / name)
+    for case, stem_end in case_stems(case_of(frame)).items():
+        own, below = (each[(each["case"] == case).to_numpy()] for each in (frame, singles))
+        for size in own["size"].unique():
+            part, thin = (each[each["size"] == size] for each in (own, below))
+            for axis, (stem, _) in AXES.items():
+                panels = _panels(part, thin, axis)
+                if stem_end is None:
+                    skipped += len(panels)
+                    continue
+                skipped += left_out(panels)
+                named = [replace(panel, title=in_case(case, panel.title)) for panel in panels]
+                for number, shown in pages(named):
+                    for layout in _layouts(part, metrics):
+                        figure = _draw(shown, axis, layout, looks, published)
+                        name = f"comparison_{layout.name}_vs_{stem}_{size}{stem_end}{number}"
+                        written += save(figure, folder / name)
     return written, skipped
 
 

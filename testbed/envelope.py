@@ -9,6 +9,9 @@ medium the envelope is the scheme of the greatest mean PSNR over pictures and dr
 A maximum over noisy means is too high if it is read off the pictures that chose it. So it is
 cross-fitted: pictures are dealt into two halves, and each half meets the scheme that was the best
 of the other.
+
+Where trials failed, or a point was given fewer draws than another, there is no row. Its place holds
+NO_ROW, which finds the NaN that `with_nan` puts at the end of a column.
 """
 
 from __future__ import annotations
@@ -21,14 +24,23 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from testbed.intervals import image_means
 from testbed.scenario_values import MODULATION_BITS
 from testbed.trials import ANALOG
+from testbed.trials_table import picture_numbers, sizes
 
 Kind: TypeAlias = Literal["real", "ideal", "uncoded", "analog"]
 KINDS: tuple[Kind, ...] = ("real", "ideal", "uncoded", "analog")
 
+NO_ROW = -1
 FEWEST_TO_SPLIT = 10
 """Pictures. With fewer, half of them would choose badly, and all choose for all."""
+
+
+def kind_of(modulation: str, coding: str) -> Kind:
+    if modulation == ANALOG:
+        return "analog"
+    return "ideal" if coding == "ideal" else "uncoded" if coding == "none" else "real"
 
 
 class Medium(NamedTuple):
@@ -69,9 +81,7 @@ class Scheme(NamedTuple):
     @property
     def kind(self) -> Kind:
         """Schemes of different kinds are never in one envelope."""
-        if self.modulation == ANALOG:
-            return "analog"
-        return "ideal" if self.coding == "ideal" else "uncoded" if self.coding == "none" else "real"
+        return kind_of(self.modulation, self.coding)
 
     @property
     def order(self) -> tuple[float | str, ...]:
@@ -85,8 +95,9 @@ class Point:
     """One point of a curve.
 
     schemes  the one, or those that the two halves of the pictures meet
-    rows     intp (images, draws): which rows of the table it consists of. Pictures by name, draws
-             by number, so that points of one size are paired element by element
+    rows     intp (images, draws): which rows of the table it consists of, or NO_ROW. All pictures
+             of its size by name, all draws of any of these by number, so that points of one size
+             are paired element by element
     """
 
     codec: str
@@ -100,32 +111,33 @@ class Point:
         return self.schemes[0].kind
 
 
-def scheme_points(table: pd.DataFrame) -> list[Point]:
-    """A point for each (codec, protection, medium, scheme) of a trials.csv, in no special order.
+def with_nan(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The values of all rows, and what NO_ROW has."""
+    return np.append(values, np.nan)
 
-    Raises ValueError unless each holds the same draws of all of its pictures.
-    """
-    sides = table[["width", "height"]].astype(int)
-    size = sides.max(axis=1).astype(str) + "x" + sides.min(axis=1).astype(str)
-    keys = table.assign(size=size)[["codec", "protection", *Medium._fields, *Scheme._fields]]
-    group = keys.groupby(list(keys), dropna=False).ngroup().to_numpy()
-    repetitions = table["repetition"].to_numpy()
-    # Pictures of two sources may have one name: then they come in the order of the table.
-    images = pd.factorize(table["image"], sort=True)[0]
-    names = pd.DataFrame({"group": group, "image": images, "repetition": repetitions})
-    images = images * len(table) + names.groupby(list(names)).cumcount().to_numpy()
+
+def scheme_points(table: pd.DataFrame) -> list[Point]:
+    """A point for each (codec, protection, medium, scheme) of a trials.csv, in no special order."""
+    names = ["codec", "protection", *Medium._fields, *Scheme._fields]
+    keys = table[[name for name in names if name != "size"]].assign(size=sizes(table))[names]
+    group = keys.groupby(names, dropna=False, observed=True).ngroup().to_numpy()
+    images, repetitions = picture_numbers(table, group), table["repetition"].to_numpy()
     order = np.lexsort((repetitions, images, group))
     starts = np.flatnonzero(np.diff(group[order], prepend=-1))
+    parts = np.split(order, starts[1:])
+    # Of each size, all pictures and draws that some point has.
+    axes: dict[str, tuple[NDArray[np.intp], NDArray[np.intp]]] = {}
+    for size, rows in keys.groupby("size", observed=True).indices.items():
+        axes[str(size)] = np.unique(images[rows]), np.unique(repetitions[rows])
     points = []
-    for rows in np.split(order, starts[1:]):
+    for rows in parts:
         first = keys.iloc[rows[0]]
-        counts = np.unique(images[rows], return_counts=True)[1]
-        draws = repetitions[rows].reshape(len(counts), -1) if len(set(counts)) == 1 else None
-        if draws is None or (draws != draws[0]).any():
-            raise ValueError(f"{first.codec}: expected the same draws of every picture")
+        own_images, own_repetitions = axes[str(first["size"])]
+        own = np.full((len(own_images), len(own_repetitions)), NO_ROW)
+        at_image = np.searchsorted(own_images, images[rows])
+        own[at_image, np.searchsorted(own_repetitions, repetitions[rows])] = rows
         medium = Medium._make(_value(first[name]) for name in Medium._fields)
         scheme = Scheme._make(_value(first[name]) for name in Scheme._fields)
-        own = rows.reshape(draws.shape)
         points.append(Point(str(first.codec), str(first.protection), medium, (scheme,), own))
     return points
 
@@ -133,7 +145,7 @@ def scheme_points(table: pd.DataFrame) -> list[Point]:
 def envelope(points: Iterable[Point], psnr_db: NDArray[np.float64]) -> list[Point]:
     """The best of the schemes for each (codec, protection, kind, medium), sorted by these.
 
-    psnr_db: of every row of the table, finite.
+    psnr_db: of every row of the table, finite, as `with_nan` makes it if some points have holes.
     """
     grouped: dict[tuple[str, str, Kind, Medium], list[Point]] = {}
     for point in points:
@@ -146,16 +158,26 @@ def envelope(points: Iterable[Point], psnr_db: NDArray[np.float64]) -> list[Poin
 def _best(candidates: Sequence[Point], psnr_db: NDArray[np.float64]) -> Point:
     candidates = sorted(candidates, key=lambda point: point.schemes[0].order)
     # float64 (schemes, images)
-    quality = np.stack([psnr_db[point.rows].mean(1) for point in candidates])
+    quality = np.stack([image_means(psnr_db[point.rows]) for point in candidates])
     half = np.arange(quality.shape[1]) % 2
     if len(half) < FEWEST_TO_SPLIT:
-        chosen = [candidates[quality.mean(1).argmax()]] * 2
+        chosen = [candidates[_best_mean(quality)]] * 2
     else:
-        chosen = [candidates[quality[:, half != own].mean(1).argmax()] for own in (0, 1)]
+        chosen = [candidates[_best_mean(quality[:, half != own])] for own in (0, 1)]
     rows = np.where(half[:, None] == 0, chosen[0].rows, chosen[1].rows)
     schemes = tuple(dict.fromkeys(point.schemes[0] for point in chosen))
     first = candidates[0]
     return Point(first.codec, first.protection, first.medium, schemes, rows)
+
+
+def _best_mean(quality: NDArray[np.float64]) -> int:
+    """Which of float64 (schemes, images) has the greatest mean over the images that it has."""
+    there = ~np.isnan(quality)
+    if there.all():
+        return int(quality.mean(1).argmax())
+    counts = there.sum(1)
+    sums = np.where(there, quality, 0.0).sum(1)
+    return int(np.where(counts > 0, sums / np.maximum(counts, 1), -np.inf).argmax())
 
 
 def _value(cell: Any) -> Any:

@@ -3,11 +3,12 @@
 Drawn from the tidy table alone (the strip: from the pictures that are handed in). Codecs differ
 in colour, marker and line, so that a figure survives grey print and colour blindness; the colours
 are those of Okabe and Ito. The bands are 95 % intervals of the mean over images (intervals.py),
-left out where there are too few of them.
+left out where there are too few of them. Variations of a scenario have figures of their own.
 """
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,9 @@ from testbed.intervals import FEWEST_IMAGES, image_interval
 from testbed.metrics import EXACT_PSNR_DB
 from testbed.setting_words import setting_words
 from testbed.trials import ANALOG
+from testbed.trials_table import LINK_COLUMNS, MEDIUM_COLUMNS, case_of, finite, with_case
+from testbed.trials_table import SETTING_COLUMNS as SETTING_COLUMNS
+from testbed.trials_table import read_table as read_table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -47,20 +51,9 @@ LEGEND_LINE_IN = 0.15
 
 PANELS_PER_PAGE = 3
 MAX_PAGES = 6
+MAX_CASES = 12
+"""Variations of a scenario that are drawn."""
 
-SETTING_COLUMNS = (
-    "channel", "snr_db", "modulation", "code_rate", "coding", "cbr", "loss_model", "packet_loss",
-    "fading_block", "harq", "transmissions_allowed", "damage", "fidelity", "erasure_rate",
-    "protection",
-)  # fmt: skip
-UNDEFINED = (
-    "ssim", "packet_loss", "delivered_snr_db", "uncoded_ber", "ebn0_db", "code_rate",
-)  # fmt: skip
-"""Columns that may hold no number."""
-MEDIUM_COLUMNS = ("channel", "snr_db", "cbr", "loss_model", "packet_loss", "fading_block")
-"""Those that an analog codec knows, too."""
-LAST_COLUMN = "failed"
-"""The metrics that the scenario asked for follow it."""
 METRICS = {"psnr_db": "PSNR (dB)", "ssim": "SSIM"}
 """Those that are always measured, and the names of their axes."""
 AXES = {
@@ -78,18 +71,6 @@ class Picture:
     caption: str
 
 
-def read_table(path: Path) -> pd.DataFrame:
-    """A trials.csv. Names stay text, also "null" and "007"; what is undefined is NaN."""
-    columns = [str(name) for name in pd.read_csv(path, nrows=0)]
-    metrics = columns[columns.index(LAST_COLUMN) + 1 :]
-    return pd.read_csv(
-        path,
-        keep_default_na=False,
-        na_values={name: ["nan"] for name in (*UNDEFINED, *metrics)},
-        dtype={"trial_id": str, "scenario": str, "codec": str, "image": str},
-    )
-
-
 def draw_figures(
     table: pd.DataFrame, folder: Path, metrics: Mapping[str, str] = METRICS
 ) -> tuple[list[Path], int]:
@@ -97,24 +78,52 @@ def draw_figures(
 
     `metrics`: by column, the names of axes.
     An axis along which no setting takes two values gives no figure. Pictures of different sizes
-    are drawn apart: their rates are not comparable. Settings that do not fit into one figure go
-    on in the next, up to MAX_PAGES. Returns the files written, and how many settings were left out.
+    are drawn apart: their rates are not comparable. So are variations of a scenario, whose names
+    end the files'. Settings that do not fit into one figure go on in the next, up to MAX_PAGES.
+    Returns the files written, and how many settings were left out.
     """
+    table = with_case(table)
     written: list[Path] = []
     skipped = 0
-    sides = table[["width", "height"]]
-    # A picture on its side has the same rates: it is drawn with the upright ones.
-    for (longer, shorter), part in table.groupby([sides.max(axis=1), sides.min(axis=1)]):
-        size = f"{longer}x{shorter}"
-        for axis, (stem, _) in AXES.items():
-            panels = _panels(part, axis)
-            skipped += left_out(panels)
-            for number, shown in pages(panels):
-                for metric, words in metrics.items():
-                    if part[metric].notna().any():
-                        name = f"{metric.removesuffix('_db')}_vs_{stem}_{size}{number}"
-                        written += save(_curves(shown, axis, metric, words, size), folder / name)
+    for case, stem_end in case_stems(case_of(table)).items():
+        own = table[(table["case"] == case).to_numpy()] if case else table
+        sides = own[["width", "height"]]
+        # A picture on its side has the same rates: it is drawn with the upright ones.
+        for (longer, shorter), part in own.groupby([sides.max(axis=1), sides.min(axis=1)]):
+            size = f"{longer}x{shorter}"
+            for axis, (stem, _) in AXES.items():
+                panels = _panels(part, axis)
+                if stem_end is None:
+                    skipped += len(panels)
+                    continue
+                skipped += left_out(panels)
+                for number, shown in pages([(in_case(case, title), r) for title, r in panels]):
+                    for metric, words in metrics.items():
+                        if part[metric].notna().any():
+                            name = (
+                                f"{metric.removesuffix('_db')}_vs_{stem}_{size}{stem_end}{number}"
+                            )
+                            figure = _curves(shown, axis, metric, words, size)
+                            written += save(figure, folder / name)
     return written, skipped
+
+
+def case_stems(cases: Sequence[str]) -> dict[str, str | None]:
+    """What ends the names of each variation's files; None for those that are not drawn."""
+    stems: dict[str, str | None] = {}
+    for case in cases:
+        end = re.sub(r"[^A-Za-z0-9.=,-]+", "_", case).strip("_.")[:60]
+        end = f"_{end}" if case else ""
+        # Two names may differ in what a file's name cannot have.
+        while end in stems.values():
+            end += "_"
+        stems[case] = end if len(stems) < MAX_CASES else None
+    return stems
+
+
+def in_case(case: str, title: str) -> str:
+    """The title of a panel, below the name of its variation."""
+    return f"{textwrap.fill(case, TITLE_CHARACTERS)}\n{title}" if case else title
 
 
 def pages(panels: list[T]) -> Iterator[tuple[str, list[T]]]:
@@ -140,10 +149,10 @@ def _panels(part: pd.DataFrame, axis: str) -> list[tuple[str, pd.DataFrame]]:
     if not is_analog.all():
         part = part[~is_analog]
     shared = {axis, "protection"} if part["protection"].nunique() > 1 else {axis}
-    others = [column for column in SETTING_COLUMNS if column not in shared]
+    others = [column for column in LINK_COLUMNS if column not in shared]
     varying = [column for column in others if part[column].nunique() > 1]
     panels = []
-    for values, rows in part.groupby(others, sort=False, dropna=False):
+    for values, rows in part.groupby(others, sort=False, dropna=False, observed=True):
         if rows[axis].nunique() < 2:
             continue
         setting = dict(zip(others, values, strict=True))
@@ -201,9 +210,11 @@ def _curves(
         figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=columns)
         first = panels[0][1]
         interval = "mean and 95 % interval" if bands else "mean (too few images for an interval)"
+        draws = first["repetition"].nunique()
+        counts = first.groupby(["codec", "protection", axis, "image"], observed=True).size()
         note = (
             f"{first['image'].nunique()} image(s) of {size} px, "
-            f"{first['repetition'].nunique()} channel draw(s) each; {interval}; "
+            f"{'up to ' * bool(counts.min() < draws)}{draws} channel draw(s) each; {interval}; "
             "a failed picture counts as mid-grey"
         )
         if exact:
@@ -246,12 +257,13 @@ def _curve_looks(table: pd.DataFrame) -> dict[tuple[str, str], tuple[str, dict[s
 
 
 def _mean_interval(group: pd.DataFrame, metric: str) -> tuple[float, float, float]:
-    """Mean over all rows, and the 95 % interval of the mean over images."""
-    values = group[metric].to_numpy(np.float64)
-    if metric.endswith("_db"):
-        values = np.minimum(values, EXACT_PSNR_DB)
-    means = pd.Series(values).groupby(group["image"].to_numpy()).mean().to_numpy()
-    return float(values.mean()), *image_interval(means)
+    """Mean over images of their means over draws, and its 95 % interval."""
+    values = finite(group, metric)
+    images = pd.factorize(group["image"], sort=True)[0]
+    by_image = pd.Series(values).groupby(images)
+    means = np.asarray(by_image.mean(), np.float64)
+    even = by_image.size().nunique() == 1
+    return float((values if even else means).mean()), *image_interval(means)
 
 
 def draw_strip(

@@ -23,8 +23,8 @@ from testbed.comparison_section import Published
 from testbed.errors import ScenarioError
 from testbed.figures import METRICS, read_table
 from testbed.metrics import EXACT_PSNR_DB
-from testbed.run_command import run_scenario
-from testbed.runner import plan
+from testbed.plan import plan
+from testbed.run_command import RunOptions, run_scenario
 from testbed.scenario_loading import check_document, load_scenario
 from testbed.yaml_source import parse_document
 
@@ -156,6 +156,35 @@ def test_further_metrics_have_means_and_shares_have_intervals_that_never_vanish(
     assert (rows["task_low"] < 0.9).all()
     assert rows["ms_ssim"].notna().all()
     assert (rows["ms_ssim_low"] < rows["ms_ssim"]).all()
+
+
+def test_trials_that_are_missing_are_left_out_of_pairs() -> None:
+    frame = table(psnr_db=25.0)
+    frame.loc[frame["codec"] == "jpeg", "psnr_db"] = 26.0
+    # A failure on one side, a stopping rule on the other.
+    gone = (frame["codec"] == "jpeg") & (frame["image"] == "picture 3")
+    gone |= (frame["codec"] == "layered") & (frame["repetition"] == 2)
+    rows = compared(frame[~gone])
+    assert (rows.loc[rows["codec"] == "jpeg", "images"] == 11).all()
+    assert (rows.loc[rows["codec"] == "layered", "draws"] == 2).all()
+    assert (rows.loc[rows["codec"] == "jpeg", "difference_db"] == 1.0).all()
+    assert (rows["psnr_db"] == np.where(rows["codec"] == "jpeg", 26.0, 25.0)).all()
+
+
+def test_variations_are_compared_each_by_itself(tmp_path: Path) -> None:
+    frame = pd.concat([table(), table(psnr_db=30.0)])
+    frame.insert(1, "case", np.repeat(["a=1", "a=2"], len(frame) // 2))
+    rows = compared(frame)
+    assert list(rows)[:2] == ["codec", "case"]
+    plain = compared(table())
+    pd.testing.assert_frame_equal(
+        rows[rows["case"] == "a=1"].drop(columns="case").reset_index(drop=True), plain
+    )
+    assert (rows.loc[rows["case"] == "a=2", "psnr_db"] == 30.0).all()
+    assert drawn(frame, tmp_path) == {
+        f"comparison_{name}_vs_snr_32x32_a={k}.png"
+        for name in ("psnr", "ssim", "outage") for k in (1, 2)
+    }  # fmt: skip
 
 
 def test_the_file_is_of_six_digits(tmp_path: Path) -> None:
@@ -290,7 +319,7 @@ def test_a_comparison_may_be_empty() -> None:
 )
 def test_a_comparison_that_is_wrong_is_refused_with_its_line(section: str, words: str) -> None:
     assert words in problem(section)
-    assert problem(section).startswith("f.yaml:4: ")
+    assert problem(section).startswith("f.yaml:4:")
 
 
 @pytest.mark.parametrize(
@@ -348,7 +377,7 @@ def test_a_run_leaves_the_comparison_in_place_of_a_figure_for_each_scheme(tmp_pa
     file = tmp_path / "small.yaml"
     published = "{published: {label: A. N. Other, snr_db: 4, cbr: 1/6, psnr_db: 30}}"
     file.write_text(SCENARIO.rstrip() + " " + published)
-    run_scenario(file, tmp_path / "out", 1, [], ["testbed"])
+    run_scenario(file, [], ["testbed"], RunOptions(tmp_path / "out", 1))
     figures = {path.stem for path in (tmp_path / "out" / "figures").glob("*.png")}
     assert {name for name in figures if "_vs_" in name} == {
         f"comparison_{name}_vs_snr_32x32" for name in ("psnr", "ssim", "outage")

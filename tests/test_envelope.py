@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from testbed.envelope import FEWEST_TO_SPLIT, Point, envelope, scheme_points
+from testbed.envelope import FEWEST_TO_SPLIT, NO_ROW, Point, envelope, scheme_points, with_nan
 
 RATES = (0.3, 0.5, 0.7)
 
@@ -134,6 +134,19 @@ def test_two_pictures_of_one_name_stay_two() -> None:
     assert {point.rows.shape for point in best(frame)} == {(24, 3)}
 
 
-def test_a_table_with_holes_is_refused() -> None:
-    with pytest.raises(ValueError, match="same draws"):
-        scheme_points(table().drop(index=[0, 4]).reset_index(drop=True))
+def test_trials_that_are_missing_leave_their_places_empty() -> None:
+    frame = table()
+    whole = {(p.codec, p.medium, p.schemes): p for p in scheme_points(frame)}
+    holed = frame.drop(index=[0, 4]).reset_index(drop=True)
+    psnr = with_nan(holed["psnr_db"].to_numpy())
+    missing = 0
+    for point in scheme_points(holed):
+        rows = whole[point.codec, point.medium, point.schemes].rows
+        there = point.rows != NO_ROW
+        assert point.rows.shape == rows.shape
+        missing += (~there).sum()
+        assert np.isnan(psnr[point.rows][~there]).all()
+        expected = frame["psnr_db"].to_numpy()[rows][there]
+        assert (psnr[point.rows][there] == expected).all()
+    assert missing == 2
+    assert len(envelope(scheme_points(holed), psnr)) == 4

@@ -10,9 +10,11 @@ import pytest
 
 from testbed.figures import (
     EXACT_PSNR_DB,
+    MAX_CASES,
     Picture,
     _curve_looks,
     _panels,
+    case_stems,
     draw_figures,
     draw_strip,
     read_table,
@@ -177,10 +179,40 @@ def test_a_strip_shows_whole_pixels(tmp_path: Path) -> None:
 def test_many_settings_go_on_further_pages_and_none_vanishes_unsaid(tmp_path: Path) -> None:
     frame = table(cbrs=tuple(0.1 + 0.01 * k for k in range(20)), codecs=("jpeg",))
     frame = frame.assign(snr_db=frame["snr_db"], image="one").drop(columns="ssim").assign(ssim=0.5)
-    files, skipped = draw_figures(frame[frame["snr_db"] < 7], tmp_path)
+    one = {"psnr_db": "PSNR in dB"}
+    files, skipped = draw_figures(frame[frame["snr_db"] < 7], tmp_path, one)
     pages = {file.stem for file in files if file.stem.startswith("psnr_vs_snr")}
     assert len(pages) == 6
     assert skipped == 20 - 18
+
+
+def test_variations_have_figures_of_their_own(tmp_path: Path) -> None:
+    frame = pd.concat([table().assign(case=case) for case in ("k_db=6", "k/db 6", "")])
+    assert {name for name in drawn(frame, tmp_path) if name.endswith(".png")} == {
+        f"{metric}_vs_snr_32x32{end}.png"
+        for metric in ("psnr", "ssim") for end in ("", "_k_db=6", "_k_db_6")
+    }  # fmt: skip
+    drawn(table(), tmp_path / "plain")
+    name = "psnr_vs_snr_32x32.png"
+    assert (tmp_path / name).read_bytes() == (tmp_path / "plain" / name).read_bytes()
+
+
+def test_variations_beyond_the_limit_are_counted(tmp_path: Path) -> None:
+    stems = case_stems([f"{k}/2" for k in range(MAX_CASES)] + ["last", "0_2"])
+    assert len(set(stems.values())) == MAX_CASES + 1
+    assert stems["last"] is None
+    assert len(set(case_stems(["a b", "a/b"]).values())) == 2
+    few = table(codecs=("jpeg",), snrs=(0, 5))
+    frame = pd.concat([few.assign(case=str(k)) for k in range(MAX_CASES + 2)])
+    files, skipped = draw_figures(frame, tmp_path, {})
+    assert (len(files), skipped) == (0, 2)
+
+
+def test_uneven_draws_count_by_picture() -> None:
+    from testbed.figures import _mean_interval
+
+    frame = pd.DataFrame({"ssim": [0.0, 0.0, 0.0, 1.0], "image": ["a", "a", "a", "b"]})
+    assert _mean_interval(frame, "ssim")[0] == 0.5
 
 
 def test_names_stay_text(tmp_path: Path) -> None:

@@ -11,7 +11,11 @@ from hypothesis import strategies as st
 
 from testbed.intervals import (
     intraclass_correlation,
+    mean,
     mean_interval,
+    mean_intervals,
+    means,
+    quantiles,
     rate_interval,
     resampled,
 )
@@ -96,3 +100,75 @@ def test_a_rate_lies_within_its_interval(events: int, correlation: float) -> Non
     low, high = rate_interval(values, correlation)
     assert 0 <= low <= events / 60 <= high <= 1
     assert low < high
+
+
+# --- Pictures of different numbers of draws, NaN where there is none -------------------------
+
+
+def holed(random, values):
+    """With half of the draws gone, but for the first of each picture."""
+    gone = random.random(values.shape) < 0.5
+    gone[:, 0] = False
+    return np.where(gone, np.nan, values)
+
+
+def test_uneven_draws_are_covered_as_often_as_it_says() -> None:
+    random = np.random.default_rng(5)
+    covered = 0
+    for _ in range(TRIES):
+        low, high = mean_interval(holed(random, clusters(random, 30, 6, 2.0)))
+        covered += low <= 0 <= high
+    assert 0.90 <= covered / TRIES <= 0.99
+
+
+def test_rates_of_uneven_draws_are_covered_as_often_as_it_says() -> None:
+    random = np.random.default_rng(6)
+    covered = 0
+    correlations = []
+    for _ in range(TRIES):
+        chances = random.beta(1, 4, size=(60, 1))
+        events = holed(random, (random.random((60, 10)) < chances).astype(float))
+        correlations.append(intraclass_correlation([events]))
+        low, high = rate_interval(events, correlations[-1])
+        covered += low <= 0.2 <= high
+    assert 0.90 <= covered / TRIES <= 0.99
+    assert np.mean(correlations) == pytest.approx(1 / 6, abs=0.02)
+
+
+def test_draws_that_are_absent_from_all_pictures_change_nothing() -> None:
+    random = np.random.default_rng(7)
+    values = clusters(random, 8, 4)
+    padded = np.hstack([values, np.full((8, 2), np.nan)])
+    assert mean(padded) == pytest.approx(mean(values))
+    assert mean_interval(padded) == pytest.approx(mean_interval(values))
+    levels = [0.0, 0.05, 0.5, 0.95, 1.0]
+    assert quantiles(padded[None], levels) == pytest.approx(quantiles(values[None], levels))
+    assert quantiles(values[None], levels)[0] == pytest.approx(np.quantile(values, levels))
+    events, more = values > 0, np.where(np.isnan(padded), np.nan, padded > 0)
+    assert intraclass_correlation([more]) == pytest.approx(intraclass_correlation([events]))
+    assert rate_interval(more, 0.3) == pytest.approx(rate_interval(events, 0.3))
+
+
+def test_every_picture_weighs_the_same() -> None:
+    values = np.array([[0.0, 0.0, 0.0, 0.0], [1.0, np.nan, np.nan, np.nan]])
+    assert mean(values) == 0.5
+    # Of weights 1/4, 1/4, 1/4, 1/4, 1: the trials stand at 0, .2, .4, .6 (/ .8 + .2) and 1.
+    expected = np.interp([0.5], [0, 0.25 / 1.375, 0.5 / 1.375, 0.75 / 1.375, 1], [0, 0, 0, 0, 1])
+    assert quantiles(values[None], [0.5])[0] == pytest.approx(expected)
+
+
+def test_a_stack_has_the_values_of_its_parts() -> None:
+    random = np.random.default_rng(8)
+    values = clusters(random, 9, 3)
+    for stack in (np.stack([values, values**2]), np.stack([values, holed(random, values)])):
+        assert means(stack).tolist() == [mean(each) for each in stack]
+        assert mean_intervals(stack).tolist() == [list(mean_interval(each)) for each in stack]
+
+
+def test_nothing_has_no_statistics() -> None:
+    nothing = np.full((3, 2), np.nan)
+    assert math.isnan(mean(nothing))
+    assert all(math.isnan(end) for end in mean_interval(nothing))
+    assert all(math.isnan(end) for end in rate_interval(nothing, 0.5))
+    assert np.isnan(quantiles(nothing[None], [0.5])).all()
+    assert intraclass_correlation([nothing]) == 1.0
