@@ -43,6 +43,7 @@ from channels.randomness import ChannelRandomness, derive_key
 from channels.scrambling import gold_sequence, shared_channel_c_init
 from channels.snr import noise_power
 from channels.transport_sizes import TransportSizes, transport_sizes
+from channels.user_cache import user_cache_folder
 
 #: Part of every file name: raise it when the same key would give another table, as when the decoder
 #: or the demapper decides differently.
@@ -308,11 +309,7 @@ class _CodeBlocks:
 
 def tables_folder() -> Path:
     """Where tables are kept: $TESTBED_TABLES, else semcom-testbed/tables in the user's cache."""
-    named = os.environ.get("TESTBED_TABLES")
-    if named:
-        return Path(named)
-    cache = os.environ.get("XDG_CACHE_HOME")
-    return (Path(cache) if cache else Path.home() / ".cache") / "semcom-testbed" / "tables"
+    return user_cache_folder("tables", "TESTBED_TABLES")
 
 
 def load_table(key: TableKey) -> BlockErrorTable:
@@ -363,7 +360,9 @@ def _read(path: Path, key: TableKey) -> BlockErrorTable | None:
             np.array(content["words"], np.int64),
             np.array(content["errors"], np.int64),
         )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, OverflowError):
+        return None
+    except RecursionError:  # json's, of brackets without end.
         return None
     return table if _content(table) == content else None
 

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from codec.base import check_image
+from codec.device import evaluate
 from codec.weights_file import load_network
 
 CLASSES = (
@@ -90,4 +91,4 @@ def class_of(picture: NDArray[np.uint8]) -> int:
     """
     check_image(picture)
     pixels = torch.from_numpy(picture.transpose(2, 0, 1).astype(np.float32) / 255.0)
-    return int(load_classifier()[0](pixels[None]).argmax())
+    return int(evaluate(load_classifier()[0], pixels[None]).argmax())

@@ -10,7 +10,7 @@ ExactConv computes  floor((w * x + b) 2^-s)  with integers w, x, b held in float
 because for every output channel  sum|w| max|x| + |b| < 2^24  (checked when weights are loaded):
 each partial sum is an integer that float32 holds, so neither the order of summation nor fused
 multiply-add, thread count, batch size or memory format can change a result. Convolution
-algorithms that leave the integers (Winograd's transforms, TF32) must stay off.
+algorithms that leave the integers (Winograd's transforms, TF32) must stay off: see device.py.
 """
 
 from __future__ import annotations
@@ -144,6 +144,8 @@ class ExactConv(nn.Module):
 
     def load_integers(self, weight: Tensor, bias: Tensor, shift: Tensor) -> None:
         """Takes over TrainableConv.integers. Raises ValueError if sums could be inexact."""
+        for tensor in (weight, bias, shift):
+            check_integers(tensor)
         channels = self.weight.shape[:1]
         for found, expected in (
             (weight.shape, self.weight.shape), (bias.shape, channels), (shift.shape, channels),
@@ -172,6 +174,15 @@ class ExactConv(nn.Module):
         if residual is not None:
             y = y.add_(residual)
         return y.clamp_(self.target.low, self.target.high)
+
+
+def check_integers(tensor: Tensor) -> None:
+    """Raises ValueError for what is not whole by its type, or too wide to be added up in int64.
+
+    A value that is no number would pass every comparison and end as an index into a table.
+    """
+    if tensor.dtype not in (torch.int8, torch.int16, torch.int32):
+        raise ValueError(f"expected integers of at most 32 bits, found {tensor.dtype}")
 
 
 class ResidualBlock(nn.Module):

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from codec.analog import ReceivedSymbols
 from codec.base import CodecError, Image, check_image
 from codec.deepjscc import GRID, SYMBOL_CHANNELS, DeepJscc
+from codec.device import device_name, evaluate
 from codec.weights_file import load_network
 
 WEIGHTS_FOLDER = Path(__file__).parent / "weights" / "deepjscc"
@@ -30,6 +31,8 @@ CHANNELS = ("awgn", "rayleigh")
 RATIOS = ("1/12", "1/6", "1/3")
 """Bandwidth ratios of the networks, ascending."""
 _LEAST_NOISE = 1e-6
+_MOST = 1e15
+"""Of a symbol's real and imaginary part: what a fade of -300 dB leaves of it, equalised."""
 
 
 def weights_path(channel: str, ratio: str) -> Path:
@@ -59,7 +62,9 @@ class DeepJsccCodec:
     def versions(self) -> str:
         """See `AnalogCodec.versions`."""
         digests = "".join(digest for _, digest in self._networks.values())
-        return f"weights {hashlib.sha256(digests.encode()).hexdigest()}"
+        weights = f"weights {hashlib.sha256(digests.encode()).hexdigest()}"
+        # Floating point has other last digits on another device.
+        return weights if device_name() == "cpu" else f"{weights}, {device_name()}"
 
     def encode_symbols(
         self, images: Sequence[Image], budget_uses: int, snr_db: float
@@ -96,7 +101,9 @@ class DeepJsccCodec:
         margins = [(0, _places(side) * GRID - side) for side in (height, width)]
         padded = np.pad(image, [*margins, (0, 0)], mode="edge").transpose(2, 0, 1)
         picture = torch.from_numpy(np.ascontiguousarray(padded))[None].float() / 255.0
-        numbers = model.encoder(picture, torch.tensor([float(snr_db)]))[0].double().numpy()
+        numbers = (
+            evaluate(model.encoder, picture, torch.tensor([float(snr_db)]))[0].double().numpy()
+        )
         symbols = (numbers[0::2] + 1j * numbers[1::2]).reshape(-1)
         # Again in double precision, so that the power is 1 to the last digit.
         unit: NDArray[np.complex128] = symbols / np.sqrt(np.mean(np.abs(symbols) ** 2))
@@ -113,15 +120,29 @@ class DeepJsccCodec:
             )
         model, _ = self._networks[ratio]
         shape = (-1, _places(height), _places(width))
+        symbols, noise = _usable(received)
         numbers = np.empty((SYMBOL_CHANNELS[ratio], *shape[1:]), np.float32)
-        numbers[0::2] = received.symbols.real.reshape(shape)
-        numbers[1::2] = received.symbols.imag.reshape(shape)
-        snr = np.repeat((1.0 / np.maximum(received.noise, _LEAST_NOISE)).reshape(shape), 2, axis=0)
-        decoded = model.decoder(
-            torch.from_numpy(numbers)[None], torch.from_numpy(snr.astype(np.float32))[None]
+        numbers[0::2] = symbols.real.reshape(shape)
+        numbers[1::2] = symbols.imag.reshape(shape)
+        snr = np.repeat((1.0 / np.maximum(noise, _LEAST_NOISE)).reshape(shape), 2, axis=0)
+        decoded = evaluate(
+            model.decoder,
+            torch.from_numpy(numbers)[None],
+            torch.from_numpy(snr.astype(np.float32))[None],
         )
         pixels = (decoded[0].clamp(0.0, 1.0) * 255.0).round().byte().numpy().transpose(1, 2, 0)
         return np.ascontiguousarray(pixels[:height, :width])
+
+
+def _usable(received: ReceivedSymbols) -> tuple[NDArray[np.complex128], NDArray[np.float64]]:
+    """Symbols and noise powers; of a symbol that no receiver can have, nothing arrived.
+
+    One that is no number would spoil the whole picture, and no true one is beyond _MOST.
+    """
+    symbols, noise = received.symbols, received.noise
+    largest = np.maximum(np.abs(symbols.real), np.abs(symbols.imag))
+    arrived = (largest <= _MOST) & (noise >= 0.0)
+    return np.where(arrived, symbols, 0.0), np.where(arrived, noise, np.inf)
 
 
 def _places(side: int) -> int:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from codec.convolution import ExactConv, load_integer_state
+from codec.device import evaluate
 from codec.enhancement_network import EnhancementNetwork
 from codec.fixed_point import GREY_UNIT, LOGIT, logit_of_pixel, value_of_logit
 from codec.semantic_decoder import SemanticDecoder
@@ -69,14 +70,16 @@ class ExactAutoencoder:
     def latent(self, pictures: NDArray[np.uint8]) -> NDArray[np.int32]:
         """(B, 3, H, W) uint8 -> (B, C, ceil(H/4), ceil(W/4)) int32 in the domain LATENT."""
         pixels = pictures.shape[2] * pictures.shape[3]
-        return _in_chunks(lambda part: self.encoder(_padded(part)), pixels, pictures)
+        return _in_chunks(lambda part: evaluate(self.encoder, _padded(part)), pixels, pictures)
 
     def reconstruction(
         self, latent: NDArray[np.int32], height: int, width: int
     ) -> NDArray[np.int32]:
         """The base layer's picture (B, 3, H, W), int32 in 1/16 grey level."""
         logits = _in_chunks(
-            lambda part: self.decoder(torch.from_numpy(part).float()), height * width, latent
+            lambda part: evaluate(self.decoder, torch.from_numpy(part).float()),
+            height * width,
+            latent,
         )
         return grey_levels(logits[:, :, :height, :width])
 
@@ -92,6 +95,9 @@ class ExactEnhancement:
         """V_pred (B, 3, H, W), int32 in 1/16 grey level; see EnhancementNetwork.forward."""
         height, width = current.shape[2:]
         corrections = _in_chunks(
-            lambda a, b: self.network(_padded(a), _padded(b)), height * width, current, known
+            lambda a, b: evaluate(self.network, _padded(a), _padded(b)),
+            height * width,
+            current,
+            known,
         )
         return grey_levels(logit_of_pixel()[current] + corrections[:, :, :height, :width])

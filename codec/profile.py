@@ -33,12 +33,14 @@ from torch import Tensor
 from codec.base import CodecError
 from codec.bitplanes import PLANES
 from codec.cabac import context_states_from_p1_15bit
+from codec.convolution import check_integers
 from codec.embedded.profile import EmbeddedProfile, embedded_profile_from_tensors
 from codec.latent_coder import CONTEXTS as LATENT_CONTEXTS
 from codec.latent_context import LatentModel, checked
 from codec.networks import ExactAutoencoder, ExactEnhancement
 from codec.plane_coder import CONTEXTS as PLANE_CONTEXTS
 from codec.plane_coder import FEATURES, STEPS, PlaneModel
+from codec.semantic_encoder import LATENT_CHANNELS
 
 WEIGHTS_FOLDER = Path(__file__).parent / "weights"
 
@@ -131,6 +133,7 @@ def profile_from_tensors(name: str, sha256: str, tensors: dict[str, Tensor]) -> 
         # Compiled code indexes these without checks: their sizes must be right.
         if tuple(tensors[key].shape) != shape:
             raise ValueError(f"{key}: expected shape {shape}, found {tuple(tensors[key].shape)}")
+        check_integers(tensors[key])
         return tensors[key].numpy().astype(np.int32)
 
     def steps(key: str) -> NDArray[np.int32]:
@@ -139,15 +142,18 @@ def profile_from_tensors(name: str, sha256: str, tensors: dict[str, Tensor]) -> 
             raise ValueError(f"{key}: expected ascending thresholds, found {found.tolist()}")
         return found
 
+    latent_model = checked(
+        LatentModel(*(tensors[f"latent.{key}"].numpy() for key in LatentModel._fields))
+    )
+    if len(latent_model.first) != LATENT_CHANNELS:
+        raise ValueError(f"latent model: expected {LATENT_CHANNELS} channels")
     shift = int(tensors["shift"])
     return Profile(
         name=name,
         sha256=sha256,
         autoencoder=ExactAutoencoder(part("encoder"), part("decoder")),
         enhancement={plane: ExactEnhancement(part(f"enhancement{plane}")) for plane in PLANES},
-        latent_model=checked(
-            LatentModel(*(tensors[f"latent.{key}"].numpy() for key in LatentModel._fields))
-        ),
+        latent_model=latent_model,
         latent_states=context_states_from_p1_15bit(table("latent.p1", LATENT_CONTEXTS), shift),
         plane_states={
             plane: context_states_from_p1_15bit(table(f"plane{plane}.p1", PLANE_CONTEXTS), shift)

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from codec.device import evaluate
 from codec.weights_file import load_network
 
 LEAST_SIDE = 31
@@ -54,10 +55,14 @@ class LpipsNetwork(nn.Module):
         """(channels, 1, 1)."""
         return self.get_parameter(f"lin{layer}.model.1.weight")[0]
 
-    def directions(self, picture: NDArray[np.uint8]) -> list[Tensor]:
-        """After each rectifier, (C, H, W) with vectors of length 1 along C."""
-        pixels = torch.from_numpy(picture.transpose(2, 0, 1).astype(np.float32))
-        shift, scale = (torch.tensor(values)[:, None, None] for values in (_MEAN, _DEVIATION))
+    def directions(self, pixels: Tensor) -> list[Tensor]:
+        """Of float32 (3, H, W), 0 .. 255: after each rectifier, (C, H, W) with vectors of length 1
+        along C.
+        """
+        shift, scale = (
+            torch.tensor(values, device=pixels.device)[:, None, None]
+            for values in (_MEAN, _DEVIATION)
+        )
         x = (pixels / 127.5 - 1.0 - shift) / scale
         found = []
         for number, convolution in self.features.items():
@@ -67,15 +72,23 @@ class LpipsNetwork(nn.Module):
             found.append(x / (x.square().sum(0).sqrt() + _LEAST_NORM))
         return found
 
-    @torch.no_grad()
-    def distance(self, reference: NDArray[np.uint8], picture: NDArray[np.uint8]) -> float:
-        """Of uint8 (height, width, 3), both of one size, sides at least LEAST_SIDE; 0 if equal."""
+    def forward(self, reference: Tensor, picture: Tensor) -> Tensor:
+        """A number, of two float32 (3, H, W), 0 .. 255."""
         pairs = zip(self.directions(reference), self.directions(picture), strict=True)
         layers = [
             (self.weights_of(layer) * (a - b).square()).sum(0).mean()
             for layer, (a, b) in enumerate(pairs)
         ]
-        return float(torch.stack(layers).sum())
+        return torch.stack(layers).sum()
+
+    @torch.no_grad()
+    def distance(self, reference: NDArray[np.uint8], picture: NDArray[np.uint8]) -> float:
+        """Of uint8 (height, width, 3), both of one size, sides at least LEAST_SIDE; 0 if equal."""
+        pixels = (
+            torch.from_numpy(each.transpose(2, 0, 1).astype(np.float32))
+            for each in (reference, picture)
+        )
+        return float(evaluate(self, *pixels))
 
 
 @cache

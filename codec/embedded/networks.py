@@ -20,7 +20,13 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from codec.convolution import ConvFactory, ExactConv, TrainableConv, integer_state
+from codec.convolution import (
+    ConvFactory,
+    ExactConv,
+    TrainableConv,
+    check_integers,
+    integer_state,
+)
 from codec.convolution import load_integer_state as load_convolutions
 from codec.embedded.schedule import GROUPS, LEVELS
 from codec.embedded.transform import CHANNELS
@@ -79,7 +85,8 @@ class ExactLevelBias(nn.Module):
         """Takes over TrainableLevelBias.integers. Raises ValueError if it does not fit."""
         if table.shape != self.table.shape:
             raise ValueError(f"expected biases of shape {tuple(self.table.shape)}")
-        if int(table.abs().max()) > _BIAS_LIMIT * ACTIVATION.unit:
+        check_integers(table)
+        if int(table.to(torch.int32).abs().max()) > _BIAS_LIMIT * ACTIVATION.unit:
             raise ValueError("a level's bias is out of range")
         self.table = table.float()
 

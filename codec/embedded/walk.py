@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from codec.device import evaluate
 from codec.embedded.networks import FEATURES, SYMBOLS, TRUNK_WIDTH
 from codec.embedded.pass_coder import decode_pass, encode_pass, probability_of_logit
 from codec.embedded.profile import EmbeddedProfile
@@ -145,6 +146,6 @@ def network_in_chunks(
         # Channels last in memory: what numpy calls (B, h, w, C) is torch's channels_last.
         x = torch.from_numpy(np.ascontiguousarray(inputs[start : start + step])).permute(0, 3, 1, 2)
         index = torch.full((len(x),), LEVELS.index(level))
-        parts.append(network(x, index).permute(0, 2, 3, 1).numpy())
+        parts.append(evaluate(network, x, index).permute(0, 2, 3, 1).numpy())
     found: NDArray[np.float32] = parts[0] if len(parts) == 1 else np.concatenate(parts)
     return found
