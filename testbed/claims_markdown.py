@@ -21,7 +21,7 @@ from testbed.claims import (
 )
 from testbed.errors import OutputError
 from testbed.metrics import EXACT_PSNR_DB
-from testbed.rate_curve import Curve, gain
+from testbed.rate_curve import Curve, gain, read_curves
 from testbed.rate_distortion import ACCOUNTING_WORDS, ACCOUNTINGS, CODEC_WORDS, OURS
 
 _NO_FILE = "no file"
@@ -49,6 +49,15 @@ How the claims are read, where the paper leaves it open:
 - An exactly reconstructed picture counts as {EXACT_PSNR_DB:g} dB in a mean.
 """
 
+_TABLE1 = {
+    "rule": str,
+    "bcf_reduction_percent": float,
+    "en_reduction_percent": float,
+    "paper_bcf_reduction_percent": float,
+    "paper_en_reduction_percent": float,
+}
+"""The columns of table1.csv that claims rest on."""
+
 
 def write_claims(folder: Path, note: str) -> Path:
     """Makes claims.md from the folder's figure2.csv and, if there is one, table1.csv.
@@ -57,11 +66,11 @@ def write_claims(folder: Path, note: str) -> Path:
     """
     path = folder / "claims.md"
     try:
-        curves = pd.read_csv(folder / "figure2.csv", dtype={"setting": str})
+        curves = read_curves(folder / "figure2.csv")
         table1 = folder / "table1.csv"
-        planes = pd.read_csv(table1) if table1.is_file() else None
+        planes = pd.read_csv(table1, dtype=_TABLE1) if table1.is_file() else None
         path.write_text(as_markdown(curves, planes, note))
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, LookupError) as error:
         raise OutputError(f"{path}: cannot be made ({error})") from error
     return path
 

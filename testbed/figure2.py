@@ -30,6 +30,7 @@ from testbed.errors import OutputError
 from testbed.figures import COLOURS, LINES, MARKERS, METRICS, STYLE, save
 from testbed.images import load_same_size
 from testbed.metrics import EXACT_PSNR_DB
+from testbed.rate_curve import read_curves
 from testbed.rate_distortion import (
     ACCOUNTING_WORDS,
     ACCOUNTINGS,
@@ -60,7 +61,7 @@ def reproduce_figure2(
     pictures = load_same_size(source, limit)
     ours = open_layered_codec(profile_name)
     others, left_out = available_codecs()
-    known = _conventional(earlier, len(pictures)) if earlier else None
+    known = conventional_curves(earlier, len(pictures)) if earlier else None
     points = measure(ours, [] if earlier else others, [picture.pixels for picture in pictures])
     table = pd.concat([as_table(points), known], ignore_index=True)
     try:
@@ -90,14 +91,14 @@ def _check_folder(profile_name: str, out: Path) -> None:
         )
 
 
-def _conventional(earlier: Path, images: int) -> pd.DataFrame:
+def conventional_curves(earlier: Path, images: int) -> pd.DataFrame:
     """The rows of all codecs but ours. Raises OutputError unless they are of so many images."""
     try:
-        table = pd.read_csv(earlier, dtype={"setting": str})
+        table = read_curves(earlier)
         rows = table[table["codec"] != OURS]
         # A mosaic leaves out the images that its grid has no room for.
         found = int(rows["images"].max())
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError) as error:
         raise OutputError(f"{earlier}: expected an earlier figure2.csv ({error})") from error
     if found != images:
         raise OutputError(f"{earlier}: expected curves over {images} images, found {found}")

@@ -80,14 +80,7 @@ def measure(k: int, code_rate: Fraction, words: int, partial: Path) -> QualityCu
     """One code's curves; points that `partial` holds are taken from there, new ones added."""
     bench = QualityBench(k, float(code_rate), words)
     key = [k, bench.n, words, _decoders()]
-    known: dict[float, QualityPoint] = {}
-    for line in partial.read_text().splitlines() if partial.exists() else ():
-        try:
-            found_key, esn0_db, wrong, reference_wrong = json.loads(line)
-        except ValueError:
-            continue  # Torn by an interruption.
-        if found_key == key:
-            known[esn0_db] = QualityPoint(esn0_db, words, tuple(wrong), tuple(reference_wrong))
+    known = known_points(partial, key, words)
 
     def keep(point: QualityPoint) -> None:
         with partial.open("a") as file:
@@ -96,6 +89,24 @@ def measure(k: int, code_rate: Fraction, words: int, partial: Path) -> QualityCu
 
     points = bench.curve(known, keep)
     return QualityCurve(k, bench.n, code_rate, points, gap_at_target(points))
+
+
+def known_points(partial: Path, key: list[object], words: int) -> dict[float, QualityPoint]:
+    """What an earlier run has measured for `key`, by Es/N0; lines that are no points do not count.
+
+    key: of the code and the decoders, as in each line. words: per point.
+    """
+    known: dict[float, QualityPoint] = {}
+    for line in partial.read_bytes().splitlines() if partial.exists() else ():
+        try:
+            found_key, esn0_db, *errors = json.loads(line)
+            wrong, reference_wrong = (tuple(map(int, each)) for each in errors)
+            point = QualityPoint(float(esn0_db), words, wrong, reference_wrong)
+        except (ValueError, TypeError, OverflowError, RecursionError):
+            continue  # Torn by an interruption.
+        if found_key == key:
+            known[point.esn0_db] = point
+    return known
 
 
 def _decoders() -> str:

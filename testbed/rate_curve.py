@@ -9,10 +9,22 @@ ratio of rates         rate_ratio
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+
+_COLUMNS = {
+    "codec": str,
+    "accounting": str,
+    "setting": str,
+    "bpp": float,
+    "psnr_db": float,
+    "ssim": float,
+    "images": int,
+}
+"""Of a figure2.csv."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +61,14 @@ class Curve:
             return self.least_bpp
         ends = slice(after - 1, after + 1)
         return float(np.interp(quality, self.quality[ends], self.bpp[ends]))
+
+
+def read_curves(path: Path) -> pd.DataFrame:
+    """A figure2.csv. Raises OSError, or ValueError for a file that is none."""
+    table = pd.read_csv(path, dtype=_COLUMNS)
+    if missing := [name for name in _COLUMNS if name not in table]:
+        raise ValueError(f"expected the columns {', '.join(missing)}, found none of that name")
+    return table
 
 
 def read_curve(table: pd.DataFrame, codec: str, accounting: str, metric: str) -> Curve | None:
