@@ -19,13 +19,24 @@ from pathlib import Path
 from typing import Any
 
 from testbed.certification_check import Check, Verdict
-from testbed.certification_fading import Fades, fading_checks, met_fades
-from testbed.certification_losses import loss_checks
-from testbed.certification_symbols import groups, symbol_checks
+from testbed.certification_fading import (
+    Fades,
+    FadesKey,
+    UsedPackets,
+    fades_key,
+    fading_checks,
+    met_fades,
+)
+from testbed.certification_losses import LossKey, loss_checks
+from testbed.certification_symbols import Group, symbol_checks
 from testbed.errors import OutputError
 from testbed.figures import SETTING_COLUMNS
-from testbed.runner import Plan
-from testbed.simulation import Row
+from testbed.plan import Plan
+from testbed.runner import finished
+from testbed.selection import Selection
+from testbed.transmission import layer_links
+from testbed.trials import LinkPoint
+from testbed.work import Row
 
 CERTIFICATION_JSON = "certification.json"
 FALSE_ALARM = 1e-3
@@ -63,17 +74,57 @@ class Certification:
         }
 
 
-def certify(plan: Plan, rows: Mapping[str, Row]) -> Certification:
-    """Holds the rows of the plan's trials, by trial id, against theory."""
-    fades = met_fades(plan, rows)
-    checks = [
-        check
-        for group in groups(plan, rows, fades, _subjects(plan, rows))
-        for check in symbol_checks(group)
-    ]
+def certify(selection: Selection, rows: Mapping[str, Row]) -> Certification:
+    """Holds the rows of the selected trials, by trial id, against theory; without those that have
+    no row. The rows are gone through twice, none is kept.
+    """
+    channels: dict[FadesKey, UsedPackets] = {}
+    losses: dict[LossKey, UsedPackets] = {}
+    for variant, trial, row in finished(selection, rows):
+        seed, link = variant.scenario.seed, trial.link
+        draw = seed, selection.plan.images[trial.image_index].sha256, trial.repetition
+        for used in (
+            channels.setdefault(fades_key(seed, link), UsedPackets(link)),
+            losses.setdefault((seed, link.packet_loss), UsedPackets(link)),
+        ):
+            used.add(draw, row["packets_sent"])
+    fades = met_fades(channels)
+    checks = [check for group in _groups(selection, rows, fades) for check in symbol_checks(group)]
     checks += [check for each in fades.values() for check in fading_checks(each)]
-    checks += loss_checks(plan, rows)
+    checks += loss_checks(losses)
     return judged(checks, fades.values())
+
+
+def _groups(
+    selection: Selection, rows: Mapping[str, Row], fades: Mapping[FadesKey, Fades]
+) -> list[Group]:
+    """By case, codec and link point."""
+    plan = selection.plan
+    words = _subjects(selection)
+    found: dict[tuple[str, str, LinkPoint], Group] = {}
+    firsts = _first_of_each(plan)
+    for variant, trial, row in finished(selection, rows):
+        # A picture that is there by two names meets the same draws twice.
+        if trial.image_index not in firsts[variant.case]:
+            continue
+        seed = variant.scenario.seed
+        key = variant.case, trial.codec_name, trial.link
+        if key not in found:
+            link = trial.link
+            found[key] = Group(words[key], link, layer_links(link), fades[fades_key(seed, link)])
+        sha256 = plan.images[trial.image_index].sha256
+        found[key].take((seed, sha256, trial.repetition), row)
+    return list(found.values())
+
+
+def _first_of_each(plan: Plan) -> dict[str, set[int]]:
+    """By case, the first image of each content."""
+    return {
+        variant.case: set(
+            {plan.images[index].sha256: index for index in reversed(variant.images)}.values()
+        )
+        for variant in plan.variants
+    }
 
 
 def judged(checks: Sequence[Check], fades: Iterable[Fades] = ()) -> Certification:
@@ -89,19 +140,22 @@ def judged(checks: Sequence[Check], fades: Iterable[Fades] = ()) -> Certificatio
     return Certification(decided, tuple(fades))
 
 
-def _subjects(plan: Plan, rows: Mapping[str, Row]) -> dict[str, str]:
-    """By trial id: codec, channel, SNR, and of the rest of the link what varies in the run."""
-    own = [rows[trial.trial_id] for trial in plan.trials]
+def _subjects(selection: Selection) -> dict[tuple[str, str, LinkPoint], str]:
+    """Codec, channel, SNR, and of case and link what varies in the run."""
+    points = [
+        (variant.case, point.codec_name, point.link)
+        for variant in selection.plan.variants
+        for point in variant.points
+    ]
+    settings = [link.columns | {"case": case} for case, _, link in points]
     names = [
         name
         for name in SETTING_COLUMNS
-        if name in ("channel", "snr_db") or len({str(row[name]) for row in own}) > 1
+        if name in ("channel", "snr_db") or len({str(each[name]) for each in settings}) > 1
     ]
     return {
-        row["trial_id"]: ", ".join(
-            [row["codec"], *(f"{name} {_short(row[name])}" for name in names)]
-        )
-        for row in own
+        point: ", ".join([point[1], *(f"{name} {_short(each[name])}" for name in names)])
+        for point, each in zip(points, settings, strict=True)
     }
 
 

@@ -23,13 +23,11 @@ from channels.randomness import ChannelRandomness
 from channels.tapped_delay import delay_profile, time_correlation
 from testbed.certification_check import Check, gamma_p_value
 from testbed.link_parts import LinkPart
-from testbed.runner import Plan
-from testbed.simulation import Row
 from testbed.transmission import image_randomness, layer_links
 from testbed.trials import LinkPoint
 
-Draw = tuple[str, int]
-"""What random draws are keyed by, beside the scenario's seed: image's SHA-256, repetition."""
+Draw = tuple[int, str, int]
+"""What random draws are keyed by: the scenario's seed, the image's SHA-256, the repetition."""
 
 MOST_DRAWS = 20_000
 """Of packets, for each channel and loss model; those of later images and repetitions are left out:
@@ -56,49 +54,56 @@ class Fades:
         return {draw: 1 if one else len(gains) for draw, gains in self.gains.items()}
 
 
-FadesKey = tuple[LinkPart, str]
+FadesKey = tuple[int, LinkPart, str]
 
 
-def fades_key(point: LinkPoint) -> FadesKey:
+def fades_key(seed: int, point: LinkPoint) -> FadesKey:
     """What a point's fades depend on."""
-    return point.channel, point.fading_block
+    return seed, point.channel, point.fading_block
 
 
-def packets_by_draw(plan: Plan, rows: Mapping[str, Row], points: set[LinkPoint]) -> dict[Draw, int]:
-    """The draws of all trials at `points`, and how many packet numbers the image used there."""
-    used: dict[str, int] = {}
-    draws: dict[Draw, None] = {}
-    for trial in plan.trials:
-        if trial.link in points:
-            sha256 = plan.images[trial.image_index].sha256
-            used[sha256] = max(used.get(sha256, 0), rows[trial.trial_id]["packets_sent"])
-            draws[sha256, trial.repetition] = None
-    packets: dict[Draw, int] = {}
-    left = MOST_DRAWS
-    for draw in draws:
-        count = used[draw[0]]
-        if 0 < count <= left:
-            packets[draw] = count
-            left -= count
-    return packets
+class UsedPackets:
+    """The draws of all trials that share a channel or a loss model, and the packets sent in them.
+
+    Numbers of packets are those that any trial of the image sent, not of the draw alone.
+    """
+
+    def __init__(self, point: LinkPoint) -> None:
+        self.point = point
+        """One of those that share it."""
+        self._most: dict[str, int] = {}
+        self._draws: dict[Draw, None] = {}
+
+    def add(self, draw: Draw, packets: int) -> None:
+        """A trial."""
+        self._most[draw[1]] = max(self._most.get(draw[1], 0), packets)
+        self._draws[draw] = None
+
+    def by_draw(self) -> dict[Draw, int]:
+        """Of the first draws that have MOST_DRAWS packets together."""
+        packets: dict[Draw, int] = {}
+        left = MOST_DRAWS
+        for draw in self._draws:
+            count = self._most[draw[1]]
+            if 0 < count <= left:
+                packets[draw] = count
+                left -= count
+        return packets
 
 
-def met_fades(plan: Plan, rows: Mapping[str, Row]) -> dict[FadesKey, Fades]:
+def met_fades(used: Mapping[FadesKey, UsedPackets]) -> dict[FadesKey, Fades]:
     """The fades of every channel of the run."""
-    points: dict[FadesKey, set[LinkPoint]] = {}
-    for trial in plan.trials:
-        points.setdefault(fades_key(trial.link), set()).add(trial.link)
     result = {}
-    for key, some in points.items():
-        channel = layer_links(next(iter(some)))[0].setting.channel
-        packets = packets_by_draw(plan, rows, some)
-        randomness = {draw: image_randomness(plan.scenario.seed, *draw) for draw in packets}
+    for key, each in used.items():
+        channel = layer_links(each.point)[0].setting.channel
+        packets = each.by_draw()
+        randomness = {draw: image_randomness(*draw) for draw in packets}
         gains = {
             draw: np.array([channel.power_gain(randomness[draw], p) for p in range(count)])
             for draw, count in packets.items()
             if channel.power_gain(randomness[draw], 0) is not None
         }
-        label = f"{key[0].label}, a fade per {key[1]}"
+        label = f"{key[1].label}, a fade per {key[2]}"
         result[key] = Fades(channel, label, randomness, gains)
     return result
 

@@ -23,12 +23,9 @@ from channels.gilbert_elliott import GilbertElliott, GilbertElliottChain
 from channels.jitter import Jitter
 from channels.packet_loss import IidPacketLoss, PacketLoss
 from testbed.certification_check import Check, count_p_value
-from testbed.certification_fading import packets_by_draw
+from testbed.certification_fading import UsedPackets
 from testbed.link_parts import LinkPart
-from testbed.runner import Plan
-from testbed.simulation import Row
 from testbed.transmission import image_randomness, layer_links
-from testbed.trials import LinkPoint
 
 FEWEST_PACKETS = 100
 FEWEST_LOSSES = 20
@@ -132,22 +129,22 @@ def _too_late(model: Jitter) -> float:
     return late * (1.0 - model.duplicate_probability * (1.0 - late))
 
 
-def loss_checks(plan: Plan, rows: Mapping[str, Row]) -> list[Check]:
+LossKey = tuple[int, LinkPart]
+
+
+def loss_checks(used: Mapping[LossKey, UsedPackets]) -> list[Check]:
     """Rate and mean burst of every loss model of the run that loses anything."""
-    points: dict[LinkPart, set[LinkPoint]] = {}
-    for trial in plan.trials:
-        points.setdefault(trial.link.packet_loss, set()).add(trial.link)
     checks = []
-    for part, some in points.items():
-        model = layer_links(next(iter(some)))[0].setting.loss
+    for (_, part), each in used.items():
+        model = layer_links(each.point)[0].setting.loss
         chain = loss_chain(model)
         if chain is None:
             why = "neither its rate nor its bursts follow from its parameters"
             checks.append(Check("packet loss", part.label, "share of packets lost", why=why))
             continue
         patterns = [
-            model.losses(0, count, image_randomness(plan.scenario.seed, *draw))
-            for draw, count in packets_by_draw(plan, rows, some).items()
+            model.losses(0, count, image_randomness(*draw))
+            for draw, count in each.by_draw().items()
         ]
         if chain.mean_loss > 0.0 or any(lost.any() for lost in patterns):
             checks.append(_rate(part.label, chain, patterns))

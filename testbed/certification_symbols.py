@@ -13,9 +13,8 @@ repetitions, and so meet independent noise. Whether a symbol is sent may depend 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -24,12 +23,11 @@ from channels.channel import Channel
 from channels.fading import Awgn
 from channels.observation import Observation, wrong_bits_per_symbol
 from testbed.certification_check import Check, count_p_value, gamma_p_value
-from testbed.certification_fading import Draw, Fades, FadesKey, fades_key
+from testbed.certification_fading import Draw, Fades
 from testbed.packets import LayerLink
-from testbed.runner import Plan
-from testbed.simulation import OBSERVED, Row
-from testbed.transmission import layer_links
+from testbed.simulation import OBSERVED
 from testbed.trials import LinkPoint
+from testbed.work import Row
 
 FEWEST_SYMBOLS = 100
 FEWEST_FADES = 10
@@ -41,63 +39,67 @@ UNCODED = ("uncoded error rate", "wrong bits before decoding, given the noise")
 MEAN_RATE = ("mean uncoded error rate", "wrong bits before decoding, closed form")
 
 
-@dataclass(frozen=True)
+@dataclass
 class Group:
-    """The trials of one codec at one link point. `fades`: of its channel."""
+    """The trials of one codec at one link point, summed up. `fades`: of its channel.
+
+    trials: how many were taken; repetitions: the most that a picture can have.
+    unobserved: whether the symbols of some were not observed.
+    square_symbols: sum of the squares of the trials' numbers of symbols.
+    met, stated: opening gains of the packets, as observed and as stated, where the channel states
+        them.
+    square_per_fade: sum of the squared numbers of symbols over the fades that they met.
+    """
 
     subject: str
     point: LinkPoint
     links: tuple[LayerLink, ...]
     fades: Fades
-    rows: dict[Draw, Row]
+    trials: int = 0
+    repetitions: int = 0
+    unobserved: bool = False
+    observed: Observation = field(default_factory=Observation)
+    square_symbols: int = 0
+    met: float = 0.0
+    stated: float = 0.0
+    square_per_fade: float = 0.0
 
     @property
     def channel(self) -> Channel:
         return self.links[0].setting.channel
 
-    @property
-    def observed(self) -> Observation:
-        """What all its symbols met."""
-        return sum(map(observation, self.rows.values()), Observation())
+    @cached_property
+    def _independent(self) -> dict[Draw, int]:
+        return self.fades.independent
 
-
-def observation(row: Row) -> Observation:
-    """What a trial's symbols met. KeyError or TypeError where none were sent one by one."""
-    return Observation(**row[OBSERVED])
-
-
-def groups(
-    plan: Plan, rows: Mapping[str, Row], fades: Mapping[FadesKey, Fades], words: Mapping[str, str]
-) -> list[Group]:
-    """All groups of the run; `words` names those of a trial."""
-    found: dict[tuple[str, LinkPoint], Group] = {}
-    for trial in plan.trials:
-        key = (trial.codec_name, trial.link)
-        if key not in found:
-            found[key] = Group(
-                words[trial.trial_id],
-                trial.link,
-                layer_links(trial.link),
-                fades[fades_key(trial.link)],
-                {},
-            )
-        draw = plan.images[trial.image_index].sha256, trial.repetition
-        # A picture that is there by two names meets the same draws twice.
-        found[key].rows.setdefault(draw, rows[trial.trial_id])
-    return list(found.values())
+    def take(self, draw: Draw, row: Row) -> None:
+        """A trial's row; of a draw that was taken none may come again."""
+        self.trials += 1
+        self.repetitions = max(self.repetitions, draw[2] + 1)
+        if row[OBSERVED] is None:
+            self.unobserved = True
+            return
+        observed = Observation(**row[OBSERVED])
+        self.observed += observed
+        self.square_symbols += observed.symbols**2
+        if draw in self.fades.gains:
+            self.met += observed.opening_gain
+            self.stated += float(self.fades.gains[draw][: row["packets_sent"]].sum())
+        # The last packet may be shorter: as if there were one fewer.
+        fades = max(1, min(self._independent.get(draw, 1), row["packets_sent"]) - 1)
+        self.square_per_fade += observed.symbols**2 / fades
 
 
 def symbol_checks(group: Group) -> list[Check]:
     """The four checks, those that do not apply with the reason."""
-    observed = None
+    observed = group.observed
     if group.point.fidelity == "tables":
         why = "packets fail by tables, no symbol is sent"
-    elif any(row[OBSERVED] is None for row in group.rows.values()):
+    elif group.unobserved:
         why = "symbols were not observed"
     else:
-        observed = group.observed
         why = "too few symbols" if observed.symbols < FEWEST_SYMBOLS else ""
-    if observed is None or why:
+    if why:
         return [_unchecked(group, DELIVERED, why)]
     return [_reported(group, observed), *_delivered(group, observed), *_rates(group, observed)]
 
@@ -111,8 +113,7 @@ def _independent_errors(group: Group, observed: Observation) -> float:
     if group.channel.errors_are() == "white":
         return observed.symbols
     # Those of one trial may hang together in any way.
-    symbols = [observation(row).symbols for row in group.rows.values()]
-    return sum(symbols) ** 2 / sum(n * n for n in symbols)
+    return observed.symbols**2 / group.square_symbols
 
 
 def _reported(group: Group, observed: Observation) -> Check:
@@ -136,14 +137,9 @@ def _delivered(group: Group, observed: Observation) -> list[Check]:
     """Only where the gain that the noise power is reported for is stated."""
     if group.channel.errors_are() != "white" or not group.fades.gains:
         return []
-    met = stated = 0.0
-    for draw, row in group.rows.items():
-        if draw in group.fades.gains:
-            met += observation(row).opening_gain
-            stated += float(group.fades.gains[draw][: row["packets_sent"]].sum())
     n = observed.symbols
     # What the demapper was told to be less or more than stated, and what it was not told.
-    noise = observed.error / n * (stated / met if met > 0.0 else 1.0)
+    noise = observed.error / n * (group.stated / group.met if group.met > 0.0 else 1.0)
     return [
         Check(
             DELIVERED[0],
@@ -208,17 +204,12 @@ def _mean_rate(group: Group, observed: Observation) -> list[Check]:
         return []
     wrong, within, between, faded = moments
     # A picture is sent again in every repetition, with the same symbols.
-    repetitions = max(repetition for _, repetition in group.rows) + 1
-    variance = observed.symbols * (within + repetitions * between)
-    independent = group.fades.independent
-    for draw, row in group.rows.items():
-        # The last packet may be shorter: as if there were one fewer.
-        fades = max(1, min(independent.get(draw, 1), row["packets_sent"]) - 1)
-        variance += faded * observation(row).symbols ** 2 / fades
+    variance = observed.symbols * (within + group.repetitions * between)
+    variance += faded * group.square_per_fade
     mean = observed.symbols * wrong
     if faded > 0.0 and mean**2 < FEWEST_FADES * variance:
-        return [_unchecked(group, MEAN_RATE, "too few fades", len(group.rows))]
-    return [_rate(group, MEAN_RATE, observed, mean, variance, len(group.rows))]
+        return [_unchecked(group, MEAN_RATE, "too few fades", group.trials)]
+    return [_rate(group, MEAN_RATE, observed, mean, variance, group.trials)]
 
 
 @lru_cache(maxsize=256)

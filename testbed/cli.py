@@ -26,6 +26,18 @@ Overrides = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="replace a value, as link.snr_db=[0,5]"),
 ]
+Plugins = Annotated[
+    list[str] | None,
+    typer.Option("--plugins", metavar="FILE", help="with a plug-in: a file, or its entry point"),
+]
+Parquet = Annotated[
+    bool, typer.Option("--parquet", help="write the tables as Parquet, too (extra parquet)")
+]
+Strict = Annotated[
+    bool, typer.Option("--strict", help="fail if what was delivered is not what links state")
+]
+Quiet = Annotated[bool, typer.Option("--quiet", help="say what was written and errors, no more")]
+AsJson = Annotated[bool, typer.Option("--json", help="say all as lines of JSON on stdout")]
 
 
 def main() -> None:
@@ -54,37 +66,114 @@ def run(
         int | None, typer.Option(min=1, help="processes; one per core unless given")
     ] = None,
     overrides: Overrides = None,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="fail if what was delivered is not what links state")
-    ] = False,
+    strict: Strict = False,
+    shard: Annotated[
+        str | None, typer.Option(metavar="I/N", help="simulate the I-th of N parts; then merge")
+    ] = None,
+    executor: Annotated[
+        str | None,
+        typer.Option(
+            metavar="pool|dask|dask://HOST:PORT",
+            help="processes of this machine, or Dask's: with workers of its own, or a scheduler's",
+        ),
+    ] = None,
+    device: Annotated[str, typer.Option(help="where networks run: cpu or cuda")] = "cpu",
+    cache: Annotated[
+        Path | None, typer.Option(help="folder of encoded streams; the user's cache unless given")
+    ] = None,
+    cache_mb: Annotated[
+        int, typer.Option("--cache-mb", min=0, help="what it may hold; 0: keep none")
+    ] = 2048,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+    parquet: Parquet = False,
 ) -> None:
-    """Run a scenario: trials.csv, certification.json, manifest.json, figures/ in its folder.
+    """Run a scenario: trials.csv, statistics.csv, certification.json, manifest.json, figures/ in
+    its folder.
 
     What was finished before an interruption is kept: the same command goes on from there.
     """
-    from testbed.run_command import run_scenario
+    from testbed.run_command import RunOptions, run_scenario
 
+    options = RunOptions(
+        out, workers, shard, executor, device, cache, cache_mb, strict, quiet, as_json, parquet
+    )
     try:
-        run_scenario(file, out, workers, overrides or [], sys.argv, strict=strict)
+        run_scenario(file, overrides or [], sys.argv, options)
     except KeyboardInterrupt:
         print("stopped; run the same command again to go on", file=sys.stderr)
         raise typer.Exit(130) from None
 
 
 @app.command()
-def check(file: ScenarioFile, overrides: Overrides = None) -> None:
-    """Check a scenario and print its link budget, without running it."""
+def merge(
+    file: ScenarioFile,
+    folders: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[FOLDER]...", help="of the shards; those in --out unless given"),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="folder of the whole run; results/<name> unless given")
+    ] = None,
+    overrides: Overrides = None,
+    strict: Strict = False,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+    parquet: Parquet = False,
+) -> None:
+    """Join the shards of a scenario: the same files as of a run in one piece."""
+    from testbed.run_command import RunOptions, merge_shards
+
+    options = RunOptions(out, strict=strict, quiet=quiet, as_json=as_json, parquet=parquet)
+    merge_shards(file, folders or [], overrides or [], sys.argv, options)
+
+
+@app.command()
+def status(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="folder of a run's results")],
+    as_json: Annotated[bool, typer.Option("--json", help="print the same as JSON")] = False,
+) -> None:
+    """Say how far a run is, from its folder, also while it runs."""
+    from testbed.status_command import print_status
+
+    print_status(folder, as_json=as_json)
+
+
+@app.command()
+def check(
+    file: ScenarioFile,
+    overrides: Overrides = None,
+    as_json: Annotated[bool, typer.Option("--json", help="print the same as JSON")] = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="leave out the estimate of time and disk")
+    ] = False,
+) -> None:
+    """Check a scenario; print its link budget, trials, what cannot be sent, and what it will take.
+
+    For that a few of its trials are simulated, for some seconds, and not kept.
+    """
     from testbed.check_command import check_scenario
 
-    check_scenario(file, overrides or [])
+    check_scenario(file, overrides or [], as_json=as_json, estimated=not quick)
+
+
+@app.command()
+def schema(
+    out: Annotated[Path | None, typer.Option(help="file to write; printed unless given")] = None,
+    plugins: Plugins = None,
+) -> None:
+    """Print the scenario language as JSON Schema, by which editors complete and check."""
+    from testbed.schema import write_schema
+
+    write_schema(out, plugins or [])
 
 
 @app.command("list")
-def list_() -> None:
+def list_(plugins: Plugins = None) -> None:
     """List what a scenario can name: codecs, channels, modulations, image sets, profiles."""
     from testbed.check_command import print_choices
 
-    print_choices()
+    print_choices(plugins or [])
 
 
 @app.command()
@@ -286,6 +375,40 @@ def verify_tables(
     run_verify(file, set_ or [], packets)
 
 
+data = typer.Typer(help="Data sets: which are there, and how to get them.", no_args_is_help=True)
+app.add_typer(data, name="data")
+
+
+@data.command("list")
+def list_data() -> None:
+    """Say which data sets are found where, and check them; fails if one is damaged."""
+    from testbed.data_command import print_sets
+
+    if not print_sets():
+        raise typer.Exit(1)
+
+
+@data.command("download")
+def download_data(
+    name: Annotated[str, typer.Argument(metavar="SET", help="cifar10 or kodak")],
+    layout: Annotated[
+        str, typer.Option(metavar="binary|python", help="form of CIFAR-10's files")
+    ] = "binary",
+    folder: Annotated[
+        Path | None,
+        typer.Option(help="folder of data sets; the one that TESTBED_DATA names unless given"),
+    ] = None,
+) -> None:
+    """Get a published data set, checked. What is there already is not fetched again."""
+    from testbed.data_command import download
+
+    try:
+        download(name, layout, folder)
+    except KeyboardInterrupt:
+        print("stopped; run the same command again to go on", file=sys.stderr)
+        raise typer.Exit(130) from None
+
+
 @app.command("verify-anchors")
 def verify_anchors(
     out: Annotated[Path | None, typer.Option(help="folder of anchors.csv, if wanted")] = None,
@@ -296,12 +419,37 @@ def verify_anchors(
 ) -> None:
     """Compute stated figures of conventional codecs again, and print the differences.
 
-    Needs CIFAR-10 (cifar-10-batches-bin) or Kodak (kodak) in the folder that TESTBED_DATA names.
+    Needs CIFAR-10 or Kodak in the folder that TESTBED_DATA names; see `testbed data`.
     """
     from testbed.anchors_command import verify_anchors as run_verify
 
     if not run_verify(out, quick=quick) and strict:
         raise typer.Exit(1)
+
+
+@app.command()
+def fuzz(
+    targets: Annotated[
+        list[str] | None, typer.Argument(metavar="[TARGET]...", help="all unless given")
+    ] = None,
+    cases: Annotated[int, typer.Option(min=1, help="of each target")] = 1000,
+    seed: Annotated[int, typer.Option(min=0, help="other cases for another seed")] = 1,
+    only: Annotated[
+        int | None, typer.Option(min=0, help="run the case of this number alone")
+    ] = None,
+) -> None:
+    """Give every reader and decoder what nobody meant it to get, and see that none of them fails.
+
+    A case may take 20 s and 1 GB. Needs the scenarios of the source tree for some targets.
+    """
+    from testbed.fuzz_command import run_fuzz
+
+    try:
+        if not run_fuzz(targets or [], cases, seed, only):
+            raise typer.Exit(1)
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        raise typer.Exit(130) from None
 
 
 bench = typer.Typer(help="Measure speed on this machine.", no_args_is_help=True)

@@ -1,23 +1,47 @@
 """The journal: every finished trial's row, one JSON line each, written as soon as it is known.
 
+    {"trial_id": "935008071ac84a26", ... , "observed": {...}, "format": "5f3c9a01", "crc32": "..."}
+    {"trial_id": "...", "error": "...", ... , "format": "failure", "crc32": "..."}
+
 Whatever kills a run, the lines before it count: the next run on the same folder skips the trials
-that are there. A last line that was torn by the kill is dropped. The journal may hold trials of
-other scenarios; a trial's id says what it is the result of. Rows with other keys than today's are
-those of another version: they are left alone, and their trials simulated again.
+that are there. A last line that was torn by the kill is dropped. Every line bears the CRC-32 of
+what stands before it, so that a damaged one is known, costs only itself, and is simulated again.
+The journal may hold trials of other scenarios; a trial's id says what it is the result of. Rows
+whose `format`, a hash of the columns, is not today's are those of another version: they are left
+alone, and their trials simulated again.
+
+Rows stay on the disk; memory holds where each begins (offset_index.py).
 """
 
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import os
-from collections.abc import Iterable
+import re
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any, Literal
 
 from testbed.errors import OutputError
-from testbed.simulation import Row, is_row
+from testbed.offset_index import OffsetIndex
+from testbed.simulation import COLUMNS
+from testbed.work import Failure, Row
 
 JOURNAL = "journal.jsonl"
+FORMAT = hashlib.sha256(",".join(COLUMNS).encode()).hexdigest()[:8]
+"""Of the rows of this version; metrics' columns are told by the trial's id."""
+FAILURE_FORMAT = "failure"
+
+_END = re.compile(rb', "format": "([0-9a-z]{1,16})", "crc32": "([0-9a-f]{8})"\}\Z')
+_START = re.compile(rb'\{"trial_id": "([0-9a-f]{16})", ')
+_AT_ONCE = 4096
+_LONGEST_LINE = 1 << 20
+_LINES_AT_ONCE = 1000
+
+Kind = Literal["row", "failure", "other", "damaged"]
 
 
 class Journal:
@@ -48,12 +72,15 @@ class Journal:
                 f"{folder}: files there cannot be locked ({error.strerror}); "
                 "choose another folder with --out"
             ) from error
-        self.rows: dict[str, Row] = {}
+        self._index = OffsetIndex()
+        self._failed: dict[str, int] = {}
         self.damaged_lines = 0
         """Lines that are no rows."""
         self.other_lines = 0
         """Rows of another version."""
-        self._read()
+        self._size = self._read()
+        self.rows: Mapping[str, Row] = _Rows(self._file.fileno(), self._index)
+        """Of finished trials, by id, in the file's order; each is read when it is asked for."""
 
     def __enter__(self) -> Journal:
         return self
@@ -61,35 +88,142 @@ class Journal:
     def __exit__(self, *_: object) -> None:
         self._file.close()
 
-    def _read(self) -> None:
-        self._file.seek(0)
-        content = self._file.read()
-        whole = content.rfind(b"\n") + 1
-        if whole < len(content):
-            self._file.truncate(whole)
-        for line in content[:whole].splitlines():
-            try:
-                row = json.loads(line)
-            except ValueError:
-                row = None
-            if isinstance(row, dict) and is_row(list(row)):
-                self.rows[row["trial_id"]] = row
-            elif isinstance(row, dict) and "trial_id" in row:
-                self.other_lines += 1
-            else:
-                self.damaged_lines += 1
+    def _read(self) -> int:
+        """Takes in what the file holds; its size without a torn last line."""
+        offset = 0
+        for line in _lines(self.path):
+            if not line.endswith(b"\n"):
+                self._file.truncate(offset)
+                break
+            self._take(line[:-1], offset)
+            offset += len(line)
+        return offset
 
-    def add(self, rows: Iterable[Row]) -> None:
-        """Appends rows; when it returns they are on the disk. Raises OutputError."""
-        rows = list(rows)
+    def _take(self, line: bytes, offset: int) -> None:
+        kind, trial_id = kind_of(line)
+        if kind == "row":
+            self._index.add(trial_id, offset)
+            self._failed.pop(trial_id, None)
+        elif kind == "failure":
+            self._failed[trial_id] = offset
+        elif kind == "other":
+            self.other_lines += 1
+        else:
+            self.damaged_lines += 1
+
+    def add(self, rows: Iterable[Row], failures: Iterable[Failure] = ()) -> None:
+        """Appends rows and failures; when it returns they are on the disk. Raises OutputError."""
+        lines = [line_of(row, FORMAT) for row in rows]
+        lines += [line_of(failure.content(), FAILURE_FORMAT) for failure in failures]
+        self._append(lines)
+
+    def absorb(self, other: Journal) -> None:
+        """Appends the rows of another journal that this one does not have. Raises OutputError."""
+        lines: list[bytes] = []
+        for line in _lines(other.path):
+            kind, trial_id = kind_of(line[:-1])
+            if kind in ("row", "failure") and trial_id not in self.rows:
+                lines.append(line)
+            if len(lines) >= _LINES_AT_ONCE:
+                self._append(lines)
+                lines = []
+        self._append(lines)
+
+    def _append(self, lines: list[bytes]) -> None:
         try:
-            lines = b"".join(json.dumps(row).encode() + b"\n" for row in rows)
-            while lines:
-                lines = lines[self._file.write(lines) :]
+            left = b"".join(lines)
+            while left:
+                left = left[self._file.write(left) :]
             os.fsync(self._file.fileno())
         except OSError as error:
+            # Whole lines alone: what a full disk leaves of one would be joined to the next.
+            self._file.truncate(self._size)
             raise OutputError(
                 f"{self.path}: cannot write ({error.strerror}); what is journalled is kept, "
                 "run the same command again to go on"
             ) from error
-        self.rows |= {row["trial_id"]: row for row in rows}
+        for line in lines:
+            self._take(line[:-1], self._size)
+            self._size += len(line)
+
+    def failures(self) -> Iterator[Failure]:
+        """Trials whose last attempt raised an error."""
+        for offset in self._failed.values():
+            yield Failure.of(_content(_line_at(self._file.fileno(), offset)))
+
+
+def _lines(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        yield from file
+
+
+def line_of(content: Mapping[str, Any], line_format: str) -> bytes:
+    """A line of the journal, with its end. `content` begins with trial_id."""
+    text = json.dumps(content)[:-1].encode() + f', "format": "{line_format}"'.encode()
+    return text + f', "crc32": "{zlib.crc32(text):08x}"}}\n'.encode()
+
+
+def kind_of(line: bytes) -> tuple[Kind, str]:
+    """What a line (without its end) is, and of which trial; of "other" and "damaged" none."""
+    end = _END.search(line)
+    if end is None:
+        return ("other" if _is_older_row(line) else "damaged"), ""
+    start = _START.match(line)
+    # The CRC is over all before itself.
+    checked = line[: end.start(2) - len(b', "crc32": "')]
+    if start is None or zlib.crc32(checked) != int(end[2], 16):
+        return "damaged", ""
+    if end[1] == FAILURE_FORMAT.encode():
+        return "failure", start[1].decode()
+    if end[1] == FORMAT.encode():
+        return "row", start[1].decode()
+    return "other", ""
+
+
+def _is_older_row(line: bytes) -> bool:
+    """Whether this is a row of the time before lines had a format."""
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(row, dict) and "trial_id" in row
+
+
+def _content(line: bytes) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(line)
+    del content["format"], content["crc32"]
+    return content
+
+
+def _line_at(file: int, offset: int) -> bytes:
+    """The line that begins there, without its end. OutputError if it is not what it was."""
+    line, size = b"", _AT_ONCE
+    while (end := line.find(b"\n")) < 0 and size <= 2 * _LONGEST_LINE:
+        line, size = os.pread(file, size, offset), 4 * size
+    line = line[:end] if end >= 0 else line
+    if kind_of(line)[0] not in ("row", "failure"):
+        raise OutputError(
+            f"{JOURNAL}: the line at byte {offset} was changed during the run; run the same "
+            "command again to simulate its trial anew"
+        )
+    return line
+
+
+class _Rows(Mapping[str, Row]):
+    def __init__(self, file: int, index: OffsetIndex) -> None:
+        self._file, self._index = file, index
+
+    def __getitem__(self, trial_id: str) -> Row:
+        offset = self._index.get(trial_id)
+        if offset is None:
+            raise KeyError(trial_id)
+        return _content(_line_at(self._file, offset))
+
+    def __contains__(self, trial_id: object) -> bool:
+        return isinstance(trial_id, str) and self._index.get(trial_id) is not None
+
+    def __iter__(self) -> Iterator[str]:
+        return (trial_id for trial_id, _ in self._index)
+
+    def __len__(self) -> int:
+        return len(self._index)

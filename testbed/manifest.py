@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from testbed.errors import OutputError
-from testbed.runner import Plan
+from testbed.plan import Plan
+from testbed.runner import Outcome
+from testbed.sharding import WHOLE
 
 MANIFEST = "manifest.json"
 PACKAGES = (
@@ -28,25 +30,29 @@ def utc_now() -> str:
 
 def manifest(
     plan: Plan,
+    outcome: Outcome,
     command: Sequence[str],
+    executor: str,
     workers: int,
     started_utc: str,
     *,
-    certification: dict[str, Any],
-    reused_trials: int = 0,
+    certification: dict[str, Any] | None,
     damaged_lines: int = 0,
     other_lines: int = 0,
 ) -> dict[str, Any]:
     """What ran: scenario, code, versions, inputs, machine, times. JSON-able.
 
-    `certification` is the summary of certification.json. `reused_trials` were in the journal
-    already, from an earlier run, perhaps of other code.
+    `certification` is the summary of certification.json; None of a shard. `reused_trials` were in
+    the journal already, from an earlier run, perhaps of other code.
     """
+    shard = outcome.selection.shard
     return {
         "scenario": plan.scenario.canonical(),
         "scenario_sha256": plan.scenario.scenario_hash,
-        "trials": len(plan.trials),
-        "reused_trials": reused_trials,
+        "trials": outcome.trials,
+        "trials_without_rows": outcome.missing,
+        "reused_trials": outcome.reused,
+        "shard": None if shard == WHOLE else f"{shard.number}/{shard.count}",
         "certification": certification,
         "codecs": plan.fingerprints,
         "images": [
@@ -56,6 +62,7 @@ def manifest(
         "code": git_state(),
         "versions": {"python": platform.python_version()} | package_versions(),
         "machine": platform.machine(),
+        "executor": executor,
         "workers": workers,
         "threads_per_worker": 1,
         "command": shlex.join([Path(command[0]).name, *command[1:]]),

@@ -1,163 +1,378 @@
-"""What `testbed run` does, from the YAML file to the last figure."""
+"""What `testbed run` and `testbed merge` do, from the YAML file to the last figure."""
 
 from __future__ import annotations
 
-import os
-import sys
+import csv
+import shlex
+import time
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import pandas as pd
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 
+from codec.base import CodecError
 from testbed.certification import certify, write_certification
-from testbed.certification_report import (
-    CertificationError,
-    draw_certification,
-    print_certification,
-)
+from testbed.certification_report import CertificationError, draw_certification
 from testbed.codec_sections import ConventionalSection
 from testbed.comparison import COMPARISON_CSV, compare, is_share, write_comparison
 from testbed.comparison_figures import draw_comparison
 from testbed.comparison_section import Comparison
-from testbed.figures import METRICS, draw_figures, read_table
-from testbed.journal import Journal
+from testbed.cores import available_cores
+from testbed.errors import OutputError, TestbedError
+from testbed.executors import Executor, PoolExecutor, SerialExecutor
+from testbed.figures import METRICS, draw_figures
+from testbed.journal import JOURNAL, Journal
 from testbed.manifest import manifest, utc_now, write_manifest
-from testbed.protection import PLANNED
-from testbed.runner import plan, run_trials
+from testbed.monitor import RunFacts, Watch
+from testbed.parquet import check_parquet, write_parquet
+from testbed.plan import Plan, plan
+from testbed.plugin_figures import draw_plugin_figures
+from testbed.progress_file import ProgressFile
+from testbed.run_log import RunLog
+from testbed.run_report import JsonReport, PeopleReport, Report
+from testbed.runner import TRIALS_CSV, Outcome, run_trials, write_table
 from testbed.scenario import Scenario
 from testbed.scenario_loading import load_scenario
+from testbed.sharding import WHOLE, Shard
+from testbed.statistics import write_statistics
+from testbed.stream_cache import streams_folder
 from testbed.strip import draw_scenario_strips
+from testbed.timings import write_timings
+from testbed.trials_table import drawn_columns, read_table
+from testbed.work import Failure
+from testbed.worker import WorkerSetup
 
 FIGURES = "figures"
+ERRORS_CSV = "errors.csv"
+
+
+class MergeError(TestbedError):
+    """Shards that cannot be merged, or are not done."""
+
+
+class ExecutorError(TestbedError):
+    """An executor that is not known."""
+
+
+class FailedTrials(TestbedError):
+    """Some trials raised an error; all others are there."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """How a scenario is run; nothing of it changes a result.
+
+    out         folder of the results; results/<name> unless given, of a shard a folder in it
+    workers     processes; one per core unless given
+    shard       such as "2/4"; None: all of it
+    executor    "pool", "dask" or "dask://HOST:PORT"; None: pool
+    device      of networks: "cpu" or "cuda"
+    cache       folder of encoded streams; None: in the user's cache
+    cache_mb    what it may hold, in MiB; 0: no streams are kept on the disk
+    strict      fail, when all is written, if the links did not deliver what they state
+    quiet       say what was written and what is wrong, no more
+    as_json     say it to programs: see run_report.py
+    parquet     write the tables as Parquet, too
+    """
+
+    out: Path | None = None
+    workers: int | None = None
+    shard: str | None = None
+    executor: str | None = None
+    device: str = "cpu"
+    cache: Path | None = None
+    cache_mb: int = 2048
+    strict: bool = False
+    quiet: bool = False
+    as_json: bool = False
+    parquet: bool = False
+
+    @property
+    def part(self) -> Shard:
+        """Raises ShardError."""
+        return WHOLE if self.shard is None else Shard.parse(self.shard)
+
+    @property
+    def processes(self) -> int:
+        return self.workers or available_cores()
+
+    def setup(self, scenario: Scenario) -> WorkerSetup:
+        """Of every process that works."""
+        folder = (self.cache or streams_folder()) if self.cache_mb else None
+        return WorkerSetup(scenario.plugins, self.device, folder, self.cache_mb << 20)
+
+    def report(self) -> Report:
+        """For whoever started the run."""
+        return JsonReport() if self.as_json else PeopleReport(quiet=self.quiet)
+
+    def facts(
+        self, scenario: Scenario, folder: Path, command: Sequence[str], *, merge: bool = False
+    ) -> RunFacts:
+        """Of a run that begins now, or of a merge."""
+        return RunFacts(
+            scenario.name,
+            scenario.scenario_hash,
+            folder,
+            shlex.join([Path(command[0]).name, *command[1:]]),
+            "merge" if merge else self.executor or "pool",
+            0 if merge else self.processes,
+            utc_now(),
+        )
 
 
 def run_scenario(
+    file: Path, overrides: Sequence[str], command: Sequence[str], options: RunOptions
+) -> None:
+    """Runs the scenario in `file` and says where things are. Raises TestbedError."""
+    start = time.perf_counter()
+    if options.parquet:
+        check_parquet()
+    with options.report() as report:
+        scenario = load_scenario(file, overrides)
+        folder = _folder(scenario, options)
+        run = options.facts(scenario, folder, command)
+        # The folder first: whether results can be kept is known before anything is loaded.
+        with Journal(folder) as journal, RunLog(run) as log, ProgressFile(run) as progress:
+            # First: a codec's fingerprint may name the device.
+            executor = _executor(scenario, options)
+            planned = plan(scenario)
+            watch = Watch(run, (log, progress, report))
+            outcome = run_trials(planned, journal, executor, shard=options.part, monitor=watch)
+            watch.simulated(outcome.trials, outcome.trials - outcome.missing)
+            wall_s = time.perf_counter() - start
+            report.wrote(write_timings(folder, outcome, wall_s, executor.workers))
+            _finish(planned, outcome, journal, folder, command, run, report, watch, options)
+
+
+def merge_shards(
     file: Path,
-    out: Path | None,
-    workers: int | None,
+    folders: Sequence[Path],
     overrides: Sequence[str],
     command: Sequence[str],
-    *,
-    strict: bool = False,
+    options: RunOptions,
 ) -> None:
-    """Runs the scenario in `file` into `out` and says where things are.
+    """Joins what shards of the scenario in `file` have simulated, and writes what a run writes.
 
-    Raises TestbedError; if `strict`, when all is written, also for a run that violates what its
-    links state.
+    folders: of the shards; those in the folder of the whole run unless given.
     """
-    started_utc = utc_now()
-    console = Console(stderr=True)
-    scenario = load_scenario(file, overrides)
-    folder = out or Path("results") / scenario.name
-    # The folder first: whether results can be kept is known before anything is loaded.
-    with Journal(folder) as journal:
+    if options.parquet:
+        check_parquet()
+    with options.report() as report:
+        scenario = load_scenario(file, overrides)
+        folder = _folder(scenario, options)
+        run = options.facts(scenario, folder, command, merge=True)
+        _merge(file, scenario, folders, command, run, report, options)
+
+
+def _merge(
+    file: Path,
+    scenario: Scenario,
+    folders: Sequence[Path],
+    command: Sequence[str],
+    run: RunFacts,
+    report: Report,
+    options: RunOptions,
+) -> None:
+    folder = run.folder
+    shards = list(folders) or sorted(folder.glob("shard-*-of-*"))
+    if not shards:
+        raise MergeError(
+            f"{folder}: expected folders shard-1-of-N and so on, found none: name the shards' "
+            "folders"
+        )
+    for each in shards:
+        if not (each / JOURNAL).is_file():
+            raise MergeError(f"{each}: there is no {JOURNAL}: expected the results of a shard")
+    with Journal(folder) as journal, RunLog(run) as log, ProgressFile(run) as progress:
         planned = plan(scenario)
-        reused = sum(trial.trial_id in journal.rows for trial in planned.trials)
-        processes = workers or available_cores()
-        console.print(
-            f"{scenario.name}: {len(planned.trials)} trials of {len(planned.images)} images, "
-            f"{len(scenario.codecs)} codecs",
-            highlight=False,
-        )
-        with Progress(*_columns(), console=console) as bar:
-            task = bar.add_task("trials", total=len(planned.trials))
-            table_path = run_trials(
-                planned,
-                journal,
-                workers=processes,
-                progress=lambda done, total: bar.update(task, completed=done, total=total),
+        for each in shards:
+            with Journal(each) as other:
+                journal.absorb(other)
+        watch = Watch(run, (log, progress, report))
+        outcome = run_trials(planned, journal, None, monitor=watch)
+        watch.simulated(outcome.trials, outcome.trials - outcome.missing)
+        failures = len(_failures(outcome, journal))
+        if outcome.missing > failures:
+            raise MergeError(
+                f"{folder}: {outcome.missing - failures} of {outcome.trials} trials are in none "
+                f"of {len(shards)} folders; what there is is merged: run the shards that are "
+                f"missing and merge again, or `testbed run {file} --out {folder}`"
             )
-        certification = certify(planned, journal.rows)
-        certificate = write_certification(folder, certification)
-        content = manifest(
-            planned,
-            command,
-            processes,
-            started_utc,
-            certification=certification.summary(),
-            reused_trials=reused,
-            damaged_lines=journal.damaged_lines,
-            other_lines=journal.other_lines,
+        _finish(planned, outcome, journal, folder, command, run, report, watch, options)
+
+
+def _folder(scenario: Scenario, options: RunOptions) -> Path:
+    if options.out is not None:
+        return options.out
+    whole = Path("results") / scenario.name
+    return whole if options.part == WHOLE else whole / options.part.folder
+
+
+def _executor(scenario: Scenario, options: RunOptions) -> Executor:
+    """Raises ExecutorError."""
+    setup, workers = options.setup(scenario), options.processes
+    try:
+        setup.begin()
+    except CodecError as error:
+        raise ExecutorError(f"--device {options.device}: {error}") from None
+    if options.executor in (None, "pool"):
+        return SerialExecutor(setup) if workers == 1 else PoolExecutor(setup, workers)
+    scheme, _, address = str(options.executor).partition("://")
+    if scheme != "dask":
+        raise ExecutorError(
+            f"--executor {options.executor}: expected pool, dask or dask://HOST:PORT"
         )
-        write_manifest(folder, content)
-        console.print("drawing figures")
-        table = read_table(table_path)
-        labels = _labels(scenario)
-        words = METRICS | {metric.column: metric.label for metric in planned.metrics}
-        if scenario.comparison is None:
-            named = table.assign(codec=table["codec"].map(labels))
-            written, skipped = draw_figures(named, folder / FIGURES, words)
-        else:
-            written, skipped = _compare(scenario, scenario.comparison, table, words, labels, folder)
-        written += draw_scenario_strips(planned, folder / FIGURES, labels)
-        written += draw_certification(certification, folder / FIGURES)
-    if skipped:
-        print(f"{skipped} more settings are in the table and not drawn", file=sys.stderr)
-    print(f"{table_path}: {len(planned.trials)} rows")
-    print(f"{folder / FIGURES}: {', '.join(path.name for path in written)}")
-    print_certification(certification, certificate, console)
-    if strict and certification.violated:
+    from testbed.dask_executor import DaskExecutor
+
+    return DaskExecutor(address or None, workers, setup)
+
+
+def _finish(
+    planned: Plan,
+    outcome: Outcome,
+    journal: Journal,
+    folder: Path,
+    command: Sequence[str],
+    run: RunFacts,
+    report: Report,
+    watch: Watch,
+    options: RunOptions,
+) -> None:
+    """From the journal to the table and, of a whole run, certification and figures."""
+    selection, whole = outcome.selection, options.part == WHOLE
+    table_path = folder / TRIALS_CSV
+    count = write_table(table_path, selection, journal.rows)
+    failures = _failures(outcome, journal)
+    _write_failures(folder / ERRORS_CSV, failures)
+    if failures:
+        report.wrote(folder / ERRORS_CSV)
+    certification = certify(selection, journal.rows) if whole else None
+    content = manifest(
+        planned, outcome, command, options.executor or "pool", options.processes, run.started_utc,
+        certification=certification.summary() if certification else None,
+        damaged_lines=journal.damaged_lines, other_lines=journal.other_lines,
+    )  # fmt: skip
+    report.wrote(write_manifest(folder, content))
+    report.wrote(table_path, f"{count} rows")
+    tables = _statistics(planned, table_path, folder) if whole and count else []
+    if options.parquet:
+        tables += [write_parquet(table) for table in (table_path, *tables)]
+    for table in tables:
+        report.wrote(table)
+    if certification is not None:
+        certificate = write_certification(folder, certification)
+        if count:
+            report.note("drawing figures")
+            written = _draw(planned, table_path, folder, report)
+            written += draw_certification(certification, folder / FIGURES)
+            names = ", ".join(path.name for path in written)
+            report.wrote(folder / FIGURES, names, written)
+        report.certified(certification, certificate)
+    watch.finished()
+    if failures:
+        raise FailedTrials(
+            f"{folder / ERRORS_CSV}: {len(failures)} of {outcome.trials} trials raised an error "
+            f"(the first: {failures[0].error}); all others are there, and the same command tries "
+            "these again"
+        )
+    if options.strict and certification is not None and certification.violated:
         raise CertificationError(
             f"{certificate}: {len(certification.violated)} of {certification.made} checks violated"
         )
 
 
-def _labels(scenario: Scenario) -> dict[str, str]:
+def _failures(outcome: Outcome, journal: Journal) -> list[Failure]:
+    """Of trials that belong into the table."""
+    found = {failure.trial_id: failure for failure in journal.failures()}
+    if not found:
+        return []
+    return [found[trial.trial_id] for _, trial in outcome.selection if trial.trial_id in found]
+
+
+def _write_failures(path: Path, failures: Sequence[Failure]) -> None:
+    try:
+        if not failures:
+            path.unlink(missing_ok=True)
+            return
+        with path.open("w", newline="") as file:
+            writer = csv.DictWriter(
+                file, [field.name for field in fields(Failure)], lineterminator="\n"
+            )
+            writer.writeheader()
+            writer.writerows(asdict(failure) for failure in failures)
+    except OSError as error:
+        raise OutputError(f"{path}: cannot write ({error.strerror})") from error
+
+
+def _draw(planned: Plan, table_path: Path, folder: Path, report: Report) -> list[Path]:
+    scenario = planned.scenario
+    more = scenario.figures.more or ()
+    # A plug-in's figure may look at any column.
+    table = read_table(table_path, None if more else drawn_columns(table_path))
+    labels, words = _labels(planned), _words(planned)
+    if scenario.comparison is None:
+        named = table.assign(codec=table["codec"].map(labels))
+        written, skipped = draw_figures(named, folder / FIGURES, words)
+    else:
+        written, skipped = _compare(
+            planned, scenario.comparison, table, words, labels, folder, report
+        )
+    if skipped:
+        report.note(f"{skipped} more settings are in the table and not drawn")
+    written += draw_scenario_strips(planned, folder / FIGURES, labels)
+    return written + draw_plugin_figures(more, table, folder / FIGURES)
+
+
+def _words(planned: Plan) -> dict[str, str]:
+    """What axes are called, by the column of the metric."""
+    return METRICS | {metric.column: metric.label for metric in planned.metrics}
+
+
+def _statistics(planned: Plan, table_path: Path, folder: Path) -> list[Path]:
+    """statistics.csv and differences.csv."""
+    section = planned.scenario.comparison
+    reference = section.reference if section else None
+    names = list(_labels(planned))
+    lower = {metric.column for metric in planned.metrics if not metric.higher_is_better}
+    return write_statistics(table_path, _words(planned), reference or names[0], folder, lower)
+
+
+def _labels(planned: Plan) -> dict[str, str]:
     """Of each codec in figures: what is charged decides a comparison on small pictures."""
     return {
         codec.name: f"{codec.name} ({codec.headers})"
         if isinstance(codec, ConventionalSection) and codec.headers not in codec.name.split("_")
         else codec.name
-        for codec in scenario.codecs
+        for variant in planned.variants
+        for codec in variant.scenario.codecs
     }
 
 
 def _compare(
-    scenario: Scenario,
+    plan: Plan,
     section: Comparison,
     table: pd.DataFrame,
     words: Mapping[str, str],
     labels: Mapping[str, str],
     folder: Path,
+    report: Report,
 ) -> tuple[list[Path], int]:
     """comparison.csv and its figures: the figures' files, and how many panels were left out."""
-    names = [codec.name for codec in scenario.codecs]
+    names = list(labels)
     reference = section.reference or names[0]
     planned = {
         each.name
-        for grid in scenario.link_grids()
+        for variant in plan.variants
+        for grid in variant.scenario.link_grids()
         for each in grid.protection
-        if each.policy in PLANNED
+        if each.chooses
     }
     rows, singles = compare(
         table, names, reference, section.outage_psnr_db, section.reference_protection, planned,
         [column for column, label in words.items() if is_share(label)],
     )  # fmt: skip
-    print(f"{write_comparison(rows, folder / COMPARISON_CSV)}: {len(rows)} rows")
+    report.wrote(write_comparison(rows, folder / COMPARISON_CSV), f"{len(rows)} rows")
     return draw_comparison(
         rows, singles, words, labels, reference, section.published or (), folder / FIGURES
     )
-
-
-def available_cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def _columns() -> tuple[ProgressColumn, ...]:
-    return (
-        TextColumn("simulating"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
-        TextColumn("left"), TimeRemainingColumn(),
-    )  # fmt: skip

@@ -1,286 +1,243 @@
-"""Runs a scenario: images and trials, works, workers, journal, table, manifest, figures."""
+"""Runs a plan: works to an executor, what comes of them to the journal, and then the table."""
 
 from __future__ import annotations
 
 import csv
-import multiprocessing
-import multiprocessing.process
-import os
-import signal
-import threading
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from channels.errors import ChannelError
-from channels.table_link import check_setting
-from codec.base import CodecError
-from testbed.codec_sections import ConventionalSection
-from testbed.comparison_section import Comparison
-from testbed.errors import OutputError, TestbedError
-from testbed.images import SourceImage, load_images
+from testbed.errors import OutputError
+from testbed.executors import Executor
 from testbed.journal import Journal
-from testbed.metric_choice import chosen_metrics
-from testbed.metric_registry import Metric
-from testbed.protection import PLANNED
-from testbed.registry import codec_fingerprint
-from testbed.scenario import Scenario
-from testbed.simulation import COLUMNS, Row, rows_of
-from testbed.transmission import layer_links
-from testbed.trials import LinkPoint, Trial, analog_point, expand_links, expand_trials
-from testbed.work import Work
+from testbed.monitor import Monitor
+from testbed.plan import Cell, Plan, VariantPlan
+from testbed.selection import Selection
+from testbed.sharding import WHOLE, Shard
+from testbed.simulation import COLUMNS
+from testbed.stop_section import Stop
+from testbed.stopping import CellState, cell_trial
+from testbed.stream_cache import CacheUse
+from testbed.trials import Trial
+from testbed.work import Row, Seconds, Work
 
 IMAGES_AT_ONCE = 8
+SMALL_PIXELS = 64 * 64
+"""Pictures up to this size share a work; larger ones have works of their own."""
 WORK_PIXELS = 1 << 22
 """A work's trials carry at most this many pixels together: what a kill can lose, and memory."""
 TRIALS_CSV = "trials.csv"
 
 
-class WorkerError(TestbedError):
-    """A worker process died."""
+@dataclass
+class Outcome:
+    """What came of a run.
 
-
-@dataclass(frozen=True)
-class Plan:
-    """A scenario with its images loaded and its trials expanded.
-
-    `strip` is the index of the image whose received pictures are drawn, if any.
+    selection: the trials that belong into the table.
+    missing: how many of them have no row: they raised an error, or nothing was to be simulated.
+    failed: of those that are missing, how many raised an error in this run.
     """
 
-    scenario: Scenario
-    images: list[SourceImage]
-    fingerprints: dict[str, str]
-    """By codec name: what beside the scenario determines the codec's output."""
-    trials: list[Trial]
-    strip: int | None
-    metrics: tuple[Metric, ...] = ()
-    """Measured of every picture, in the order of their columns."""
+    selection: Selection
+    trials: int = 0
+    reused: int = 0
+    missing: int = 0
+    failed: int = 0
+    seconds: dict[str, Seconds] = field(default_factory=dict)
+    """By codec: where the time of this run went."""
+    cache: CacheUse = field(default_factory=CacheUse)
+    """What came of the cache of streams in this run."""
 
 
-def plan(scenario: Scenario) -> Plan:
-    """Loads what the scenario names. Raises TestbedError for what is missing or unusable."""
-    images = {
-        (image.name, image.sha256): image
-        for source in scenario.images
-        for image in load_images(source.source, scenario.folder, source.limit)
-    }
-    _codecs_can_take(scenario, list(images.values()))
-    _tables_can_stand_for(scenario)
-    if scenario.comparison is not None:
-        _can_be_compared(scenario, scenario.comparison, list(images.values()))
-    fingerprints = {section.name: codec_fingerprint(section) for section in scenario.codecs}
-    return Plan(
-        scenario,
-        list(images.values()),
-        fingerprints,
-        expand_trials(scenario, list(images), fingerprints),
-        _strip_image(scenario, [name for name, _ in images]),
-        chosen_metrics(scenario, list(images.values())),
+def work_of(plan: Plan, variant: VariantPlan, trials: Iterable[Trial]) -> Work:
+    """A work of trials of one codec, on pictures of one size."""
+    trials = tuple(trials)
+    scenario = variant.scenario
+    section = scenario.codecs[trials[0].codec_index]
+    return Work(
+        plan.scenario.name,
+        scenario.seed,
+        scenario.packets.max_bytes,
+        section,
+        {trial.image_index: plan.images[trial.image_index] for trial in trials},
+        trials,
+        plan.metrics,
+        variant.case,
+        variant.fingerprints[section.name],
     )
 
 
-def _codecs_can_take(scenario: Scenario, images: Sequence[SourceImage]) -> None:
-    """Raises ScenarioError for an image that a conventional codec refuses for its size."""
-    for position, section in enumerate(scenario.codecs):
-        if isinstance(section, ConventionalSection):
-            codec = section.make()
-            for image in images:
-                height, width, _ = image.pixels.shape
-                try:
-                    codec.check_size(height, width)
-                except CodecError as error:
-                    message = f"image {image.name}: {error}"
-                    raise scenario.problem(("codecs", position), message) from None
+def open_works(
+    plan: Plan,
+    wanted: Mapping[int, range],
+    selection: Selection,
+    known: Mapping[str, Row],
+    images_at_once: int = IMAGES_AT_ONCE,
+) -> Iterator[Work]:
+    """The trials that are not known yet, as works: one codec and a few images of one size in each.
 
-
-def _tables_can_stand_for(scenario: Scenario) -> None:
-    """Raises ScenarioError for a link that is to be known by tables and cannot be."""
-    for point in expand_links(scenario):
-        if point.fidelity == "exact" and point.policy not in PLANNED:
-            continue
-        try:
-            for link in layer_links(point):
-                check_setting(link.setting)
-        except ChannelError as error:
-            raise scenario.problem(("link", "channel"), str(error)) from None
-
-
-def _can_be_compared(
-    scenario: Scenario, comparison: Comparison, images: Sequence[SourceImage]
-) -> None:
-    """Raises ScenarioError for links that the table cannot tell apart, and for published results
-    on pictures of a size that there is not.
-    """
-    for codec in scenario.codecs:
-        seen: dict[str, LinkPoint] = {}
-        for point in expand_links(scenario, codec.name):
-            shown = analog_point(point) if codec.analog else point
-            first = seen.setdefault(repr(shown.columns), shown)
-            if first != shown:
-                raise scenario.problem(
-                    ("comparison",),
-                    f"found two links of {codec.name} that differ only in what protection "
-                    f"{shown.protection!r} means: give it a name for each",
-                )
-    sizes = {"x".join(map(str, sorted(each.pixels.shape[:2])[::-1])) for each in images}
-    for index, published in enumerate(comparison.published or ()):
-        if published.size not in (None, *sizes):
-            raise scenario.problem(
-                ("comparison", "published", index, "size"),
-                f"expected the size of some picture, {' or '.join(sorted(sizes))}, found "
-                f"{published.size}",
-            )
-
-
-def _strip_image(scenario: Scenario, names: list[str]) -> int | None:
-    """The image of `figures.strip`. Raises ScenarioError for one, or an SNR, that is not there."""
-    strip = scenario.figures.strip
-    if strip is None:
-        return None
-    simulated = {link.snr_db for link in expand_links(scenario)}
-    for position, snr_db in enumerate(strip.snr_db or ()):
-        if snr_db not in simulated:
-            raise scenario.problem(
-                ("figures", "strip", "snr_db", position),
-                f"{snr_db:g} dB is not simulated; there are "
-                + ", ".join(f"{each:g}" for each in sorted(simulated)),
-            )
-    if isinstance(strip.image, str) and strip.image in names:
-        return names.index(strip.image)
-    if isinstance(strip.image, int) and strip.image < len(names):
-        return strip.image
-    raise scenario.problem(
-        ("figures", "strip", "image"),
-        f"expected a number below {len(names)} or an image's name such as {names[0]}, "
-        f"found {strip.image}",
-    )
-
-
-def works(plan: Plan, trials: Sequence[Trial], images_at_once: int) -> list[Work]:
-    """The trials as works: one codec and up to `images_at_once` images of one size in each.
+    wanted: positions in the order of each cell, by its number in the plan; no others are made.
 
     Large pictures come first, so that the workers end at about the same time.
     """
-    by_size: dict[tuple[int, tuple[int, ...]], dict[int, list[Trial]]] = defaultdict(dict)
-    for trial in trials:
-        shape = plan.images[trial.image_index].pixels.shape
-        by_image = by_size[trial.codec_index, shape]
-        by_image.setdefault(trial.image_index, []).append(trial)
-    result = []
-    for (codec_index, shape), by_image in by_size.items():
-        at_once = images_at_once if shape[0] * shape[1] <= 64 * 64 else 1
-        indices = list(by_image)
-        for start in range(0, len(indices), at_once):
-            chosen = indices[start : start + at_once]
-            together = [trial for index in chosen for trial in by_image[index]]
-            step = max(1, WORK_PIXELS // (shape[0] * shape[1]))
-            for first in range(0, len(together), step):
-                part = tuple(together[first : first + step])
-                result.append(
-                    Work(
-                        plan.scenario.name,
-                        plan.scenario.seed,
-                        plan.scenario.packets.max_bytes,
-                        plan.scenario.codecs[codec_index],
-                        {trial.image_index: plan.images[trial.image_index] for trial in part},
-                        part,
-                        plan.metrics,
-                    )
-                )
-    return sorted(
-        result, key=lambda work: -max(image.pixels.size for image in work.images.values())
-    )
-
-
-def _no_progress(done: int, total: int) -> None:
-    del done, total
+    together: dict[tuple[tuple[int, int], int, int], list[tuple[int, Cell]]] = {}
+    for number, cell in enumerate(plan.cells):
+        if number in wanted:
+            key = cell.size, id(cell.variant), cell.point.codec_index
+            together.setdefault(key, []).append((number, cell))
+    largest_first = sorted(together.items(), key=lambda each: -each[0][0][0] * each[0][0][1])
+    for (size, _, _), cells in largest_first:
+        pixels = size[0] * size[1]
+        at_once = images_at_once if pixels <= SMALL_PIXELS else 1
+        most = max(1, WORK_PIXELS // pixels)
+        variant, images = cells[0][1].variant, cells[0][1].images
+        for start in range(0, len(images), at_once):
+            trials: list[Trial] = []
+            for number, cell in cells:
+                for at in range(start, min(start + at_once, len(images))):
+                    for repetition in range(variant.scenario.repetitions):
+                        position = repetition * len(images) + at
+                        if position not in wanted[number] or not selection.has(
+                            number, images[at], position
+                        ):
+                            continue
+                        trial = plan.trial(cell.point, images[at], repetition)
+                        if trial.trial_id not in known:
+                            trials.append(trial)
+                            if len(trials) == most:
+                                yield work_of(plan, variant, trials)
+                                trials = []
+            if trials:
+                yield work_of(plan, variant, trials)
 
 
 def run_trials(
     plan: Plan,
     journal: Journal,
+    executor: Executor | None,
     *,
-    workers: int = 1,
+    shard: Shard = WHOLE,
     images_at_once: int = IMAGES_AT_ONCE,
-    progress: Callable[[int, int], None] = _no_progress,
-) -> Path:
-    """Simulates what the journal does not hold yet, then writes trials.csv beside it; its path.
+    monitor: Monitor | None = None,
+) -> Outcome:
+    """Simulates what the journal does not hold yet. Without an executor it only looks.
 
-    The table is the same, byte for byte, for any number of workers, any `images_at_once` and any
-    number of interruptions. `progress(done, total)` counts trials.
+    What is in the journal then, and so the table, is the same for any executor, any
+    `images_at_once` and any number of interruptions.
     """
-    total = len(plan.trials)
-    open_trials = [trial for trial in plan.trials if trial.trial_id not in journal.rows]
-    done = total - len(open_trials)
-    progress(done, total)
-    for rows in _results(works(plan, open_trials, images_at_once), workers):
-        journal.add(rows)
-        done += len(rows)
-        progress(done, total)
-    return write_table(journal.path.with_name(TRIALS_CSV), plan, journal.rows)
-
-
-def _results(queue: list[Work], workers: int) -> Iterator[list[Row]]:
-    """Rows of each work as it ends, in any order."""
-    if workers <= 1 or len(queue) <= 1:
-        _start_worker()
-        yield from map(rows_of, queue)
-        return
-    spawn = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(
-        min(workers, len(queue)), mp_context=spawn, initializer=_start_worker
-    )
+    run = _Run(plan, journal, executor, shard, images_at_once, monitor or Monitor())
+    stop = plan.scenario.stop
     try:
-        pending: set[Future[list[Row]]] = {pool.submit(rows_of, work) for work in queue}
-        while pending:
-            finished, pending = wait(pending, return_when=FIRST_COMPLETED)
-            for future in finished:
-                yield future.result()
-    except BrokenProcessPool as error:
-        raise WorkerError(
-            "a worker process died (out of memory?); what was finished is kept: run the same "
-            "command again to go on, with fewer --workers if memory is short"
-        ) from error
+        return run.rounds(stop) if stop else run.everything()
     finally:
-        # Nothing is lost by ending workers at once: what is not journalled is simulated again.
-        pool.shutdown(wait=False, cancel_futures=True)
-        for process in multiprocessing.active_children():
-            process.terminate()
+        if executor is not None:
+            executor.close()
 
 
-def _start_worker() -> None:
-    import torch
+class _Run:
+    def __init__(
+        self,
+        plan: Plan,
+        journal: Journal,
+        executor: Executor | None,
+        shard: Shard,
+        images_at_once: int,
+        monitor: Monitor,
+    ) -> None:
+        self.plan, self.journal, self.executor = plan, journal, executor
+        self.shard, self.images_at_once, self.monitor = shard, images_at_once, monitor
+        self.outcome = Outcome(Selection(plan, shard))
+        self.done = 0
 
-    torch.set_num_threads(1)
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        # Ctrl-C reaches every process of the terminal; the parent alone answers it.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    def everything(self) -> Outcome:
+        """All trials of the shard."""
+        selection, rows = self.outcome.selection, self.journal.rows
+        for _, trial in selection:
+            self.outcome.trials += 1
+            self.outcome.reused += trial.trial_id in rows
+        self.done = self.outcome.reused
+        self.monitor.begin(self.outcome.trials, self.done)
+        wanted = {number: range(len(cell)) for number, cell in enumerate(self.plan.cells)}
+        if self.outcome.reused < self.outcome.trials:
+            self._simulate(wanted, selection)
+        self.outcome.missing = self.outcome.trials - self.done
+        return self.outcome
+
+    def rounds(self, stop: Stop) -> Outcome:
+        """A block of every cell that is not over, then the rules, and so on."""
+        rows, whole = self.journal.rows, Selection(self.plan, self.shard)
+        states = {
+            number: CellState(cell, stop)
+            for number, cell in enumerate(self.plan.cells)
+            if whole.has(number, cell.images[0], 0)
+        }
+        self.outcome.trials = sum(len(state.cell) for state in states.values())
+        self.monitor.begin(self.outcome.trials, 0)
+        active = states
+        while active:
+            known = 0
+            for state in active.values():
+                for position in state.block:
+                    trial_id = cell_trial(self.plan, state.cell, position).trial_id
+                    known += trial_id in rows
+            self.done += known
+            self.outcome.reused += known
+            wanted = {number: state.block for number, state in active.items()}
+            if known < sum(map(len, wanted.values())):
+                self._simulate(wanted, whole)
+            for state in active.values():
+                state.take(self.plan, rows)
+                if state.over:
+                    self.outcome.trials -= len(state.cell) - state.done
+            active = {number: state for number, state in active.items() if not state.over}
+        counts = {number: state.done for number, state in states.items()}
+        self.outcome.selection = Selection(self.plan, self.shard, counts)
+        self.outcome.missing = self.outcome.trials - self.done
+        return self.outcome
+
+    def _simulate(self, wanted: Mapping[int, range], selection: Selection) -> None:
+        if self.executor is None:
+            return
+        works = open_works(self.plan, wanted, selection, self.journal.rows, self.images_at_once)
+        for result in self.executor.results(works):
+            self.journal.add(result.rows, result.failures)
+            self.done += len(result.rows)
+            self.outcome.failed += len(result.failures)
+            self.outcome.seconds.setdefault(result.codec, Seconds()).add(result.seconds)
+            self.outcome.cache += result.cache
+            self.monitor.took(result, self.done, self.outcome.trials)
 
 
-def _end_with(parent: multiprocessing.process.BaseProcess) -> None:
-    """Ends this process when `parent` ends, however it ends: no worker outlives a kill -9."""
-    parent.join()
-    os._exit(1)
+def finished(
+    selection: Selection, rows: Mapping[str, Row]
+) -> Iterator[tuple[VariantPlan, Trial, Row]]:
+    """The trials that have a row, with it, in the table's order."""
+    for variant, trial in selection:
+        row = rows.get(trial.trial_id)
+        if row is not None:
+            yield variant, trial, row
 
 
-def write_table(path: Path, plan: Plan, rows: dict[str, Row]) -> Path:
-    """The rows of the plan's trials, in its order, as CSV (RFC 4180, but with \\n)."""
+def write_table(path: Path, selection: Selection, rows: Mapping[str, Row]) -> int:
+    """The rows of the selected trials as CSV (RFC 4180, but with \\n); how many there are.
+
+    Raises OutputError.
+    """
+    plan = selection.plan
     partial = path.with_suffix(".partial")
+    count = 0
     try:
         with partial.open("w", newline="") as file:
             columns = [*COLUMNS, *(metric.column for metric in plan.metrics)]
             # What was observed is in the journal alone.
             writer = csv.DictWriter(file, columns, extrasaction="ignore", lineterminator="\n")
             writer.writeheader()
-            for trial in plan.trials:
+            for variant, _, row in finished(selection, rows):
                 # The journal may have the row from another scenario that shares the trial.
-                writer.writerow(rows[trial.trial_id] | {"scenario": plan.scenario.name})
+                own = {"scenario": plan.scenario.name, "case": variant.case}
+                writer.writerow(row | own)
+                count += 1
         partial.replace(path)
     except OSError as error:
         raise OutputError(f"{path}: cannot write ({error.strerror})") from error
-    return path
+    return count

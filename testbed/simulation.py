@@ -6,10 +6,11 @@ that are simulated with it, nor on the process.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,20 +20,20 @@ from channels.randomness import ChannelRandomness
 from codec.base import CodecError, DecodedImage, EncodedImage, ImageCodec, ReceivedLayer
 from testbed.analog_simulation import simulate_analog
 from testbed.choosing import Chooser, scheme_words
-from testbed.codec_sections import CodecSection
 from testbed.images import SourceImage
 from testbed.metrics import failed_picture, psnr_db, ssim
 from testbed.packets import LayerLink, capacity_bytes
 from testbed.registry import CodecSetupError, make_codec
+from testbed.stream_cache import MISSING, CacheUse, StreamCache, stream_key
 from testbed.transmission import Transmission, image_randomness, transmit
 from testbed.trials import budget_channel_uses
-from testbed.work import Outcome, Work
+from testbed.work import Outcome, Row, Seconds, Work
 
 DECODE_PIXELS = 1 << 21
 """Pictures decoded together hold at most this many pixels (or are one picture)."""
 
 COLUMNS = (
-    "trial_id", "scenario", "codec", "image", "height", "width", "repetition", "seed",
+    "trial_id", "scenario", "codec", "case", "image", "height", "width", "repetition", "seed",
     "channel", "snr_db", "ebn0_db", "modulation", "code_rate", "coding", "harq",
     "transmissions_allowed", "damage", "fidelity", "erasure_rate", "protection", "schemes",
     "fading_block", "loss_model",
@@ -52,17 +53,43 @@ OBSERVED = "observed"
 """The last key of a row, after its columns, of what its symbols met: the fields of an Observation,
 or None where packets fail by tables."""
 
-Row = dict[str, Any]
-
 STREAMS_KEPT = 512
-_streams: dict[tuple[CodecSection, str, int | None], EncodedImage | None] = {}
-"""Streams of this process by codec, image and byte budget: works share images."""
+_streams: dict[str, EncodedImage | None] = {}
+"""Streams of this process by `stream_key`: works share images."""
+_cache: StreamCache | None = None
+"""Those of all processes."""
 
 
-def simulate(work: Work) -> list[Outcome]:
-    """All trials of `work`, in their order."""
+def use_stream_cache(cache: StreamCache | None) -> None:
+    """Where this process looks for streams, and keeps them."""
+    global _cache
+    _cache = cache
+
+
+def taken_cache_use() -> CacheUse:
+    """What came of this process's cache since this was last asked; a problem is said each time."""
+    if _cache is None:
+        return CacheUse()
+    use = _cache.use
+    _cache.use = CacheUse(problem=use.problem)
+    return use
+
+
+@contextmanager
+def _timed(seconds: Seconds, stage: str) -> Iterator[None]:
+    start = time.perf_counter()
+    try:
+        yield
+    finally:
+        seconds.by_stage[stage] += time.perf_counter() - start
+
+
+def simulate(work: Work, seconds: Seconds | None = None) -> list[Outcome]:
+    """All trials of `work`, in their order. `seconds`: gets the time of each stage added."""
+    seconds = seconds or Seconds()
     if work.codec.analog:
-        return simulate_analog(work)
+        with _timed(seconds, "link"):
+            return simulate_analog(work)
     codec = make_codec(work.codec)
     budgets = [
         budget_channel_uses(trial.link.cbr, *work.images[trial.image_index].pixels.shape[:2])
@@ -72,7 +99,8 @@ def simulate(work: Work) -> list[Outcome]:
         image_randomness(work.seed, work.images[trial.image_index].sha256, trial.repetition)
         for trial in work.trials
     ]
-    links = _choose(codec, work, budgets, draws)
+    with _timed(seconds, "plan"):
+        links = _choose(codec, work, budgets, draws)
     capacities: list[int | None] = [None] * len(budgets)
     if not codec.scalable:
         # Its stream is a single layer, or has to do with what the first one's link bears.
@@ -81,23 +109,26 @@ def simulate(work: Work) -> list[Outcome]:
             for budget, chosen in zip(budgets, links, strict=True)
         ]
     wanted = [trial.image_index for trial in work.trials]
-    streams = _encode(codec, work, list(zip(wanted, capacities, strict=True)))
-    transmissions = [
-        transmit(
-            stream,
-            chosen,
-            randomness,
-            max_bytes=work.max_bytes,
-            budget_uses=budget,
-            may_cut=codec.scalable,
-            fidelity=trial.link.fidelity,
-        )
-        for trial, stream, chosen, randomness, budget in zip(
-            work.trials, streams, links, draws, budgets, strict=True
-        )
-    ]
+    with _timed(seconds, "encode"):
+        streams = _encode(codec, work, list(zip(wanted, capacities, strict=True)))
+    with _timed(seconds, "link"):
+        transmissions = [
+            transmit(
+                stream,
+                chosen,
+                randomness,
+                max_bytes=work.max_bytes,
+                budget_uses=budget,
+                may_cut=codec.scalable,
+                fidelity=trial.link.fidelity,
+            )
+            for trial, stream, chosen, randomness, budget in zip(
+                work.trials, streams, links, draws, budgets, strict=True
+            )
+        ]
+    with _timed(seconds, "decode"):
+        pictures = _decode(codec, work, transmissions)
     outcomes = []
-    pictures = _decode(codec, work, transmissions)
     for trial, budget, chosen, sent, (picture, layers) in zip(
         work.trials, budgets, links, transmissions, pictures, strict=True
     ):
@@ -132,24 +163,47 @@ def _choose(
 def _encode(
     codec: ImageCodec, work: Work, wanted: Sequence[tuple[int, int | None]]
 ) -> list[EncodedImage | None]:
-    """The streams of images for byte budgets; a process codes each once, within reason."""
-    keys = [(work.codec, work.images[index].sha256, capacity) for index, capacity in wanted]
+    """The streams of images for byte budgets: each is coded once, within reason."""
+    keys = {
+        (index, capacity): stream_key(
+            work.codec, work.fingerprint, work.images[index].sha256, capacity
+        )
+        for index, capacity in dict.fromkeys(wanted)
+    }
     for capacity in dict.fromkeys(capacity for _, capacity in wanted):
-        missing = {
-            key: work.images[index].pixels
-            for (index, _), key in zip(wanted, keys, strict=True)
-            if key[2] == capacity and key not in _streams
-        }
+        missing = [
+            (index, key)
+            for (index, budget), key in keys.items()
+            if budget == capacity and not _is_kept(key)
+        ]
+        if not missing:
+            continue
         try:
-            encoded = codec.encode_batch(list(missing.values()), capacity) if missing else []
+            encoded = codec.encode_batch(
+                [work.images[index].pixels for index, _ in missing], capacity
+            )
         except CodecError as error:
             names = ", ".join(image.name for image in work.images.values())
             raise CodecSetupError(f"codec {work.codec.name}, image {names}: {error}") from error
-        _streams.update(zip(missing, encoded, strict=True))
-    streams = [_streams[key] for key in keys]
+        for (_, key), stream in zip(missing, encoded, strict=True):
+            _streams[key] = stream
+            if _cache is not None:
+                _cache.put(key, stream)
+    streams = [_streams[keys[each]] for each in wanted]
     while len(_streams) > STREAMS_KEPT:
         _streams.pop(next(iter(_streams)))
     return streams
+
+
+def _is_kept(key: str) -> bool:
+    """Whether `_streams` has it, or now has from the cache."""
+    if key in _streams:
+        return True
+    found = MISSING if _cache is None else _cache.get(key)
+    if found is MISSING:
+        return False
+    _streams[key] = found
+    return True
 
 
 def _decode(
@@ -185,11 +239,21 @@ def _decode_damaged(
     return [picture for each in part for picture in _decode_damaged(codec, [each])]
 
 
-def rows_of(work: Work) -> list[Row]:
-    """Simulates `work` and measures: one row per trial, its keys COLUMNS, metrics' and OBSERVED."""
+def rows_of(work: Work, seconds: Seconds | None = None) -> list[Row]:
+    """Simulates `work` and measures: one row per trial, its keys COLUMNS, metrics' and OBSERVED.
+
+    seconds: gets the time of each stage added.
+    """
+    seconds = seconds or Seconds()
+    outcomes = simulate(work, seconds)
+    with _timed(seconds, "measure"):
+        return _measured(work, outcomes)
+
+
+def _measured(work: Work, outcomes: Sequence[Outcome]) -> list[Row]:
     measured: dict[tuple[int, bytes], list[float]] = {}
     rows = []
-    for outcome in simulate(work):
+    for outcome in outcomes:
         source = work.images[outcome.trial.image_index]
         key = (outcome.trial.image_index, outcome.picture.tobytes())
         if key not in measured:
@@ -218,6 +282,7 @@ def _row(
         "trial_id": trial.trial_id,
         "scenario": work.scenario,
         "codec": trial.codec_name,
+        "case": work.case,
         "image": source.name,
         "height": height,
         "width": width,
@@ -252,8 +317,3 @@ def _row(
     measured = zip((metric.column for metric in work.metrics), further, strict=True)
     ordered = {column: row[column] for column in COLUMNS} | dict(measured)
     return ordered | {OBSERVED: sent.observed and asdict(sent.observed)}
-
-
-def is_row(keys: Sequence[str]) -> bool:
-    """Whether keys are those of a row of today, whatever its metrics: its trial's id tells them."""
-    return tuple(keys[: len(COLUMNS)]) == COLUMNS and keys[-1] == OBSERVED

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from testbed.figures import Picture, draw_strip
 from testbed.metrics import psnr_db
-from testbed.runner import Plan, works
+from testbed.plan import Plan
+from testbed.runner import work_of
 from testbed.scenario import Strip
 from testbed.simulation import simulate
 from testbed.trials import LinkPoint, Trial
@@ -19,24 +20,27 @@ from testbed.work import Outcome
 def draw_scenario_strips(plan: Plan, folder: Path, labels: Mapping[str, str]) -> list[Path]:
     """One strip per channel for the scenario's `figures.strip`; none if it has no such section.
 
+    Of several variants the first is drawn.
+
     labels: what to call each codec.
     """
     strip, index = plan.scenario.figures.strip, plan.strip
     if strip is None or index is None:
         return []
     original = Picture(plan.images[index].pixels, f"original\n{plan.images[index].name}")
-    own = [trial for trial in plan.trials if trial.image_index == index and trial.repetition == 0]
+    variant = plan.variants[0]
+    own = [plan.trial(point, index, 0) for point in variant.points]
     written = []
     for channel in dict.fromkeys(trial.link.channel.label for trial in own):
         rows = []
-        for section in plan.scenario.codecs:
+        for section in variant.scenario.codecs:
             met = [
                 trial
                 for trial in own
                 if trial.codec_name == section.name and trial.link.channel.label == channel
             ]
             chosen = _longest_sweep(met, strip)
-            outcomes = [outcome for work in works(plan, chosen, 1) for outcome in simulate(work)]
+            outcomes = simulate(work_of(plan, variant, chosen)) if chosen else []
             outcomes.sort(key=lambda outcome: outcome.trial.link.snr_db)
             if outcomes:
                 rows.append((labels[section.name], [_picture(original, each) for each in outcomes]))

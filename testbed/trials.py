@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 from testbed.adaptation import Adaptation
 from testbed.link_parts import LinkPart, mcs_scheme
-from testbed.protection import PLANNED, LayerSetting, Policy
+from testbed.protection import PLANNED, LayerSetting
 from testbed.scenario import Link, Scenario, canonical_json
 from testbed.scenario_values import (
     CAPACITY,
@@ -55,6 +55,7 @@ class LinkPoint:
     adaptation   how `adaptive` decides it
     layers       what each layer is sent with, by layer, the last one serving all that follow; or
                  what a policy that plans for each picture can choose from; none of an analog codec
+    plugin_policy   the policy, if a plug-in registers it
     """
 
     channel: LinkPart
@@ -72,10 +73,11 @@ class LinkPoint:
     fidelity: Literal["exact", "tables"]
     erasure_rate: float
     protection: str
-    policy: Policy
+    policy: str
     quantile: float | None
     adaptation: Adaptation | None
     layers: tuple[LayerSetting, ...]
+    plugin_policy: LinkPart | None = None
 
     @property
     def columns(self) -> dict[str, str | float | int]:
@@ -122,7 +124,9 @@ class LinkPoint:
             "quantile": self.quantile,
             "adaptation": asdict(self.adaptation) if self.adaptation else None,
             "layers": [asdict(layer) for layer in self.layers],
-        } | ({"tables_version": TABLES_VERSION} if self.rests_on_tables else {})
+        } | ({"tables_version": TABLES_VERSION} if self.rests_on_tables else {}) | (
+            {"plugin_policy": self.plugin_policy.identity} if self.plugin_policy else {}
+        )
 
     @property
     def rests_on_tables(self) -> bool:
@@ -169,6 +173,7 @@ def analog_point(point: LinkPoint) -> LinkPoint:
         quantile=None,
         adaptation=None,
         layers=(),
+        plugin_policy=None,
     )
 
 
@@ -212,19 +217,47 @@ def expand_links(scenario: Scenario, codec: str | None = None) -> list[LinkPoint
     return list(dict.fromkeys(point for grid in grids for point in _grid_points(grid)))
 
 
-def expand_trials(
-    scenario: Scenario,
-    images: Sequence[tuple[str, str]],
-    codec_fingerprints: Mapping[str, str],
-) -> list[Trial]:
-    """All trials, each id once: codec by codec, link by link, image by image.
+@dataclass(frozen=True)
+class Point:
+    """One codec over one link point: its trials are those of images and repetitions.
 
-    `images`: (name, SHA-256 of the pixels or the file) in the scenario's order; an image given
-    twice is sent once. `codec_fingerprints`: by the codec's name, what beside the scenario
-    determines its output, such as the hash of its weights and its version. KeyError if one is
-    missing.
+    `around`: what is hashed for a trial's id, without image and repetition, which stand between
+    the three parts.
     """
-    trials: dict[str, Trial] = {}
+
+    codec_index: int
+    codec_name: str
+    link: LinkPoint
+    around: tuple[str, str, str]
+
+    def trial_id(self, image_name: str, image_sha256: str, repetition: int) -> str:
+        """See Trial."""
+        image = canonical_json({"name": image_name, "sha256": image_sha256})
+        first, second, third = self.around
+        text = f"{first}{image}{second}{repetition}{third}"
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def trial(
+        self, image_index: int, image_name: str, image_sha256: str, repetition: int
+    ) -> Trial:
+        """The trial of one image and one repetition."""
+        return Trial(
+            self.trial_id(image_name, image_sha256, repetition),
+            self.codec_index, self.codec_name, image_index, image_name, self.link, repetition,
+        )  # fmt: skip
+
+
+_IMAGE, _REPETITION = "\0image", "\0repetition"
+"""Stand-ins that no text of a scenario contains, all of it being printable."""
+
+
+def expand_points(scenario: Scenario, codec_fingerprints: Mapping[str, str]) -> list[Point]:
+    """Codec by codec, link by link.
+
+    `codec_fingerprints`: by the codec's name, what beside the scenario determines its output, such
+    as the hash of its weights and its version. KeyError if one is missing.
+    """
+    points = []
     packets = scenario.packets.model_dump(mode="json")
     for codec_index, codec in enumerate(scenario.codecs):
         identity = {
@@ -233,27 +266,38 @@ def expand_trials(
             "packets": packets,
             "codec": codec.model_dump(mode="json"),
             "codec_fingerprint": codec_fingerprints[codec.name],
+            "image": _IMAGE,
+            "repetition": _REPETITION,
         }
         if scenario.metrics:
             # A row holds them. Their order is the table's alone.
             identity["metrics"] = sorted(metric.identity for metric in scenario.metrics)
         links = expand_links(scenario, codec.name)
         met = dict.fromkeys(map(analog_point, links)) if codec.analog else links
-        grid = itertools.product(met, enumerate(images), range(scenario.repetitions))
-        for link, (image_index, (image_name, image_sha256)), repetition in grid:
-            trial_id = _short_hash(
-                identity
-                | {
-                    "image": {"name": image_name, "sha256": image_sha256},
-                    "link": link.canonical(),
-                    "repetition": repetition,
-                }
-            )
-            trial = Trial(
-                trial_id, codec_index, codec.name, image_index, image_name, link, repetition
-            )
-            trials.setdefault(trial_id, trial)
-    return list(trials.values())
+        for link in met:
+            text = canonical_json(identity | {"link": link.canonical()})
+            first, rest = text.split(canonical_json(_IMAGE))
+            second, third = rest.split(canonical_json(_REPETITION))
+            points.append(Point(codec_index, codec.name, link, (first, second, third)))
+    return points
+
+
+def expand_trials(
+    scenario: Scenario,
+    images: Sequence[tuple[str, str]],
+    codec_fingerprints: Mapping[str, str],
+) -> list[Trial]:
+    """All trials: codec by codec, link by link, image by image.
+
+    `images`: (name, SHA-256 of the pixels or the file) in the scenario's order; an image given
+    twice is sent once. `codec_fingerprints`: see expand_points.
+    """
+    return [
+        point.trial(image_index, name, sha256, repetition)
+        for point in expand_points(scenario, codec_fingerprints)
+        for image_index, (name, sha256) in enumerate(dict.fromkeys(images))
+        for repetition in range(scenario.repetitions)
+    ]
 
 
 def _grid_points(grid: Link) -> Iterator[LinkPoint]:
@@ -294,6 +338,7 @@ def _grid_points(grid: Link) -> Iterator[LinkPoint]:
                 quantile=protection.quantile,
                 adaptation=protection.adaptation,
                 layers=layers,
+                plugin_policy=protection.part,
             )
 
 
@@ -303,6 +348,3 @@ def _code_rate(coding: str, rate: SpectralEfficiency, snr_db: float) -> float:
         return 1.0
     return capacity_bits_per_use(snr_db) if rate == CAPACITY else float(rate)
 
-
-def _short_hash(data: dict[str, Any]) -> str:
-    return hashlib.sha256(canonical_json(data).encode()).hexdigest()[:16]

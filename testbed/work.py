@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,8 +13,12 @@ from testbed.codec_sections import CodecSection
 from testbed.images import SourceImage
 from testbed.metric_registry import Metric
 from testbed.packets import LayerLink
+from testbed.stream_cache import CacheUse
 from testbed.transmission import Transmission
 from testbed.trials import Trial
+
+Row = dict[str, Any]
+"""What one trial gives: see `testbed.simulation`."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +33,9 @@ class Work:
     """By the `image_index` of the trials."""
     trials: tuple[Trial, ...]
     metrics: tuple[Metric, ...] = ()
+    case: str = ""
+    fingerprint: str = ""
+    """Of the codec: see `registry.codec_fingerprint`."""
 
 
 @dataclass(frozen=True)
@@ -43,3 +52,54 @@ class Outcome:
     picture: NDArray[np.uint8]
     layers_decoded: int
     failed: bool
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A trial that raised an error twice. `error` is one line."""
+
+    trial_id: str
+    case: str
+    codec: str
+    image: str
+    repetition: int
+    channel: str
+    snr_db: float
+    error: str
+
+    def content(self) -> dict[str, Any]:
+        """For the journal: plain values."""
+        return asdict(self)
+
+    @classmethod
+    def of(cls, content: Mapping[str, Any]) -> Failure:
+        """From `content()`. TypeError for other keys."""
+        return cls(**content)
+
+
+STAGES = ("encode", "plan", "link", "decode", "measure")
+
+
+@dataclass
+class Seconds:
+    """Where a work's time went, by STAGES; wall clock of the process that did it."""
+
+    by_stage: dict[str, float] = field(default_factory=lambda: dict.fromkeys(STAGES, 0.0))
+
+    def add(self, other: Seconds) -> None:
+        for stage, seconds in other.by_stage.items():
+            self.by_stage[stage] += seconds
+
+
+@dataclass(frozen=True)
+class WorkResult:
+    """What came of a work: a row or a failure for each of its trials."""
+
+    codec: str
+    rows: list[Row]
+    failures: list[Failure]
+    seconds: Seconds
+    tracebacks: tuple[str, ...] = ()
+    """Of the failures, for the log."""
+    cache: CacheUse = field(default_factory=CacheUse)
+    """What came of the cache of streams during the work."""

@@ -346,7 +346,7 @@ def test_every_key_makes_another_trial_and_defaults_are_no_keys() -> None:
 def test_what_is_refused(key: str, message: str) -> None:
     with pytest.raises(ScenarioError) as caught:
         scenario_of(f"  snr_db: 1\n  protection:\n    policy: adaptive\n    {key}")
-    assert str(caught.value).startswith("f.yaml:11: link.protection."), caught.value
+    assert str(caught.value).startswith("f.yaml:11:5: link.protection."), caught.value
     assert message in str(caught.value)
 
 

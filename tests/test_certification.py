@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import yaml
 from PIL import Image
+from running import run as run_plan
 from scipy.special import j0
 
 from channels.catalogue import CHANNELS, PACKET_LOSSES
@@ -24,11 +25,13 @@ from testbed.certification import FALSE_ALARM, Certification, certify, judged, w
 from testbed.certification_check import Check, count_p_value, gamma_p_value
 from testbed.certification_losses import LossChain, loss_chain
 from testbed.certification_report import CertificationError
-from testbed.journal import JOURNAL, Journal
-from testbed.run_command import run_scenario
-from testbed.runner import Plan, plan, run_trials
+from testbed.journal import JOURNAL
+from testbed.plan import Plan, plan
+from testbed.run_command import RunOptions, run_scenario
 from testbed.scenario_loading import load_scenario
-from testbed.simulation import OBSERVED, Row
+from testbed.selection import Selection
+from testbed.simulation import OBSERVED
+from testbed.work import Row
 
 SCENARIO = """
 name: certified
@@ -51,9 +54,12 @@ def run(folder: Path, link: str, *overrides: str) -> tuple[Plan, dict[str, Row]]
     file = folder / "certified.yaml"
     file.write_text(scenario(link))
     planned = plan(load_scenario(file, list(overrides)))
-    with Journal(folder) as journal:
-        run_trials(planned, journal)
-        return planned, journal.rows
+    return planned, run_plan(planned, folder)[1]
+
+
+def certified(folder: Path, link: str, *overrides: str) -> Certification:
+    planned, rows = run(folder, link, *overrides)
+    return certify(Selection(planned), rows)
 
 
 def verdicts(certification: Certification) -> dict[str, set[str]]:
@@ -97,7 +103,7 @@ TRUE_LINKS = {
 
 @pytest.mark.parametrize("link", TRUE_LINKS)
 def test_links_deliver_what_they_state(link: str, tmp_path: Path) -> None:
-    certification = certify(*run(tmp_path, link))
+    certification = certified(tmp_path, link)
     assert certification.violated == ()
     found = verdicts(certification)
     assert {family for family in found if "passed" in found[family]} >= TRUE_LINKS[link]
@@ -216,7 +222,7 @@ def test_sabotage_is_noticed(
     monkeypatch.setitem(known, f"sabotage_{made.__name__}", made)
     key = "channel" if is_channel else "packet_loss"
     part = f"{{type: sabotage_{made.__name__}{', ' * bool(parameters)}{parameters}}}"
-    certification = certify(*run(tmp_path, f"{key}: {part}", "repetitions=80"))
+    certification = certified(tmp_path, f"{key}: {part}", "repetitions=80")
     assert verdicts(certification)[family] == {"violated"}
 
 
@@ -237,14 +243,13 @@ def test_what_is_asked_is_judged_all_together() -> None:
 def test_it_is_the_same_for_any_batches_order_and_interruption(tmp_path: Path) -> None:
     link = "channel: {type: rayleigh, variation: doppler}, packet_loss: 0.2"
     planned, rows = run(tmp_path, link)
-    reference = write_certification(tmp_path, certify(planned, rows)).read_bytes()
+    reference = write_certification(tmp_path, certify(Selection(planned), rows)).read_bytes()
     (tmp_path / "b").mkdir()
     path = tmp_path / "b" / JOURNAL
     lines = (tmp_path / JOURNAL).read_bytes().splitlines(keepends=True)
     path.write_bytes(b"".join(reversed(lines[: len(lines) // 2])))
-    with Journal(path.parent) as journal:
-        run_trials(planned, journal, images_at_once=1)
-        again = write_certification(path.parent, certify(planned, journal.rows))
+    _, rows = run_plan(planned, path.parent, images_at_once=1)
+    again = write_certification(path.parent, certify(Selection(planned), rows))
     assert again.read_bytes() == reference
 
 
@@ -260,7 +265,7 @@ def test_a_picture_by_two_names_counts_once(tmp_path: Path) -> None:
         for t in planned.trials
         if t.image_name == planned.trials[0].image_name
     ]
-    for check in certify(planned, rows).checks:
+    for check in certify(Selection(planned), rows).checks:
         if check.family == "delivered SNR":
             assert check.draws == sum(each["symbols"] for each in one) / 2
 
@@ -268,7 +273,7 @@ def test_a_picture_by_two_names_counts_once(tmp_path: Path) -> None:
 def test_what_fails_by_tables_is_not_called_delivered(tmp_path: Path) -> None:
     planned, rows = run(tmp_path, "channel: rayleigh_block")
     unobserved = {key: row | {OBSERVED: None} for key, row in rows.items()}
-    found = verdicts(certify(planned, unobserved))
+    found = verdicts(certify(Selection(planned), unobserved))
     assert found == {"delivered SNR": {"not checked"}, "fading power": {"passed"}}
 
 
@@ -280,7 +285,7 @@ def test_strict_fails_when_all_is_written(
     file.write_text(scenario("channel: [awgn, sabotage_strict]"))
     out = tmp_path / "out"
     with pytest.raises(CertificationError, match=r"certification.json: \d+ of \d+ checks violated"):
-        run_scenario(file, out, 1, [], ["testbed", "run"], strict=True)
+        run_scenario(file, [], ["testbed", "run"], RunOptions(out, 1, strict=True))
     shown = capsys.readouterr().err
     assert "violated" in shown
     assert "sabotage_strict" in shown
@@ -371,6 +376,7 @@ def test_late_packets_are_as_many_as_the_jitter_says() -> None:
 
 def test_the_lag_of_the_doppler_check_tells_speeds_apart(tmp_path: Path) -> None:
     planned, rows = run(tmp_path, "channel: {type: rayleigh, variation: doppler, doppler: 0.02}")
-    (check,) = (each for each in certify(planned, rows).checks if each.family == "Doppler")
+    checks = certify(Selection(planned), rows).checks
+    (check,) = (each for each in checks if each.family == "Doppler")
     assert check.expected == pytest.approx(j0(1.0), abs=0.02)
     assert check.found == pytest.approx(check.expected, abs=4 * check.spread)

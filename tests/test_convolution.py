@@ -99,16 +99,20 @@ def test_the_integers_stand_for_the_network_that_was_trained(network_class) -> N
     assert (whole - real).abs().mean() < 0.02 * real.abs().mean() + 0.5 / target.unit
 
 
+def integers(*shape: int) -> torch.Tensor:
+    return torch.zeros(shape, dtype=torch.int32)
+
+
 def test_sums_that_float32_cannot_hold_are_refused() -> None:
     exact = ExactConv(64, 1)
     weight = torch.full((1, 64, 3, 3), 1000, dtype=torch.int16)
     with pytest.raises(ValueError, match="not exact"):
-        exact.load_integers(weight, torch.zeros(1, dtype=torch.int32), torch.zeros(1))
+        exact.load_integers(weight, integers(1), integers(1))
 
 
 def test_weights_of_another_shape_are_refused() -> None:
     exact = ExactConv(3, 1)
     with pytest.raises(ValueError, match="expected weights of shape"):
-        exact.load_integers(torch.zeros(1, 4, 3, 3), torch.zeros(1), torch.zeros(1))
+        exact.load_integers(integers(1, 4, 3, 3), integers(1), integers(1))
     with pytest.raises(ValueError, match="expected weights of shape"):
-        ExactConv(3, 2).load_integers(torch.zeros(2, 3, 3, 3), torch.zeros(1), torch.zeros(2))
+        ExactConv(3, 2).load_integers(integers(2, 3, 3, 3), integers(1), integers(2))

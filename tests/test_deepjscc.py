@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from running import run, simulated
 
 from channels.randomness import ChannelRandomness
 from codec.analog import ReceivedSymbols
@@ -19,11 +20,10 @@ from testbed.certification import certify
 from testbed.errors import ScenarioError
 from testbed.figures import _panels
 from testbed.images import load_images
-from testbed.journal import Journal
 from testbed.metrics import psnr_db
-from testbed.runner import plan, run_trials, works
+from testbed.plan import plan
 from testbed.scenario_loading import check_document
-from testbed.simulation import rows_of
+from testbed.selection import Selection
 from testbed.transmission import layer_links
 from testbed.trials import ANALOG, expand_links
 from testbed.yaml_source import parse_document
@@ -153,10 +153,8 @@ def test_trials_of_symbols_are_few_and_stand_beside_those_of_bits(tmp_path) -> N
     counts = [sum(trial.codec_index == k for trial in planned.trials) for k in (0, 1)]
     # What modulation and code are does not concern an analog codec.
     assert counts == [3 * 4 * 4, 3 * 4 * 8]
-    with Journal(tmp_path) as journal:
-        run_trials(planned, journal, workers=1)
-        certification = certify(planned, journal.rows)
-        rows = journal.rows
+    _, rows = run(planned, tmp_path)
+    certification = certify(Selection(planned), rows)
     assert not certification.violated
     assert certification.count("passed") > 0
     analog = [row for row in rows.values() if row["codec"] == "deepjscc"]
@@ -175,14 +173,14 @@ def test_trials_of_symbols_are_few_and_stand_beside_those_of_bits(tmp_path) -> N
 
 def test_a_budget_below_every_network_is_a_failure_that_costs_nothing() -> None:
     planned = plan(scenario_of(SCENARIO.replace("cbr: 1/6", "cbr: 1/48")))
-    chosen = [trial for trial in planned.trials if trial.codec_index == 0]
-    for work in works(planned, chosen, 8):
-        for row in rows_of(work):
-            assert row["failed"]
-            assert row["channel_uses"] == row["packets_sent"] == 0
+    rows = [row for row in simulated(planned).values() if row["codec"] == "deepjscc"]
+    assert rows
+    for row in rows:
+        assert row["failed"]
+        assert row["channel_uses"] == row["packets_sent"] == 0
 
 
 def test_channels_of_bits_are_refused() -> None:
     text = SCENARIO.replace("[awgn, rayleigh_block]", "bsc").replace("[qpsk, 16qam]", "bpsk")
-    with pytest.raises(ScenarioError, match=r"f\.yaml:6: link\.channel: bsc takes bpsk only"):
+    with pytest.raises(ScenarioError, match=r"f\.yaml:6:3: link\.channel: bsc takes bpsk only"):
         scenario_of(text)

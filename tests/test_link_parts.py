@@ -133,7 +133,7 @@ def test_a_number_is_an_independent_loss() -> None:
 def test_mistakes(link: str, message: str) -> None:
     with pytest.raises(ScenarioError) as caught:
         scenario_of(link)
-    assert str(caught.value).startswith("f.yaml:5: ")
+    assert str(caught.value).startswith("f.yaml:5:")
     assert message in str(caught.value)
 
 

@@ -23,7 +23,7 @@ from testbed.errors import ScenarioError
 from testbed.images import DATA_VARIABLE, load_images
 from testbed.metrics import psnr_db
 from testbed.mosaic_check import PICTURES, MosaicCheck, check_mosaics, mosaic_codecs
-from testbed.runner import plan
+from testbed.plan import plan
 from testbed.scenario_loading import check_document
 from testbed.yaml_source import parse_document
 
@@ -145,7 +145,7 @@ def test_larger_pictures_are_refused_before_anything_runs() -> None:
           - {type: webp, headers: mosaic}
         link: {snr_db: 3}
         """
-    with pytest.raises(ScenarioError, match=r"f\.yaml:4: codecs\[1\]: image .* at most 64 x 64"):
+    with pytest.raises(ScenarioError, match=r"f\.yaml:4:13: codecs\[1\]: image .* at most 64 x 64"):
         plan(check_document(parse_document(text.encode(), "f.yaml"), Path()))
 
 

@@ -283,5 +283,5 @@ def test_a_plan_may_retransmit_beside_a_table_that_shifts_power() -> None:
 def test_what_cannot_be_planned_is_refused_with_its_line(link: str, message: str) -> None:
     with pytest.raises(ScenarioError) as caught:
         scenario_of(link)
-    assert str(caught.value).startswith("f.yaml:6: ")
+    assert str(caught.value).startswith("f.yaml:6:")
     assert message in str(caught.value)

@@ -53,7 +53,7 @@ def test_packets_have_to_fit_a_polar_block(link: str, largest: int) -> None:
     with pytest.raises(ScenarioError) as error:
         scenario_of(text.format(largest + 1, lines, "polar"))
     line = 6 + lines.count("\n") + 1
-    assert f"f.yaml:{line}: link.coding" in str(error.value)
+    assert f"f.yaml:{line}:3: link.coding" in str(error.value)
     assert f"max_bytes of at most {largest} " in str(error.value)
 
 

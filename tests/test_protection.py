@@ -12,20 +12,22 @@ from channels.mcs import MCS_TABLES
 from testbed.budget import link_budget
 from testbed.errors import ScenarioError
 from testbed.link_parts import mcs_scheme
+from testbed.overlay import Overlay
 from testbed.protection import POLICIES, LayerSetting, Protection, policy_parameters
 from testbed.scenario import Scenario
 from testbed.scenario_loading import check_document
 from testbed.transmission import layer_links
 from testbed.trials import LinkPoint, expand_links
-from testbed.yaml_source import parse_document
+from testbed.yaml_source import parse_document, parse_override
 
 HEAD = "images: samples32\ncodecs: {type: jpeg}\n"
 
 
 def scenario_of(link: str, more: str = "", overrides: tuple[str, ...] = ()) -> Scenario:
     document = parse_document(f"{HEAD}link: {{snr_db: 10, {link}}}\n{more}".encode(), "f.yaml")
+    overlay = Overlay(document)
     for override in overrides:
-        document.set(override)
+        overlay.set(parse_override(override))
     return check_document(document, Path())
 
 
@@ -151,7 +153,7 @@ def test_without_coding_the_rate_is_one() -> None:
 def test_mistakes(link: str, message: str) -> None:
     with pytest.raises(ScenarioError) as caught:
         scenario_of(link)
-    assert str(caught.value).startswith("f.yaml:3: ")
+    assert str(caught.value).startswith("f.yaml:3:")
     assert message in str(caught.value)
     assert len(str(caught.value).splitlines()) == 1
 

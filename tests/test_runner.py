@@ -6,20 +6,25 @@ import json
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import running
 
 from channels.catalogue import CHANNELS, PACKET_LOSSES
 from codec.base import DecodedImage, ReceivedLayer
 from testbed.check_command import check_scenario
+from testbed.executors import PoolExecutor
 from testbed.figures import draw_figures, read_table
-from testbed.journal import JOURNAL, Journal
-from testbed.runner import WORK_PIXELS, Plan, plan, run_trials, works
+from testbed.journal import JOURNAL
+from testbed.plan import Plan, plan
+from testbed.runner import TRIALS_CSV, WORK_PIXELS
 from testbed.scenario_loading import load_scenario
 from testbed.simulation import COLUMNS, _decode_damaged, rows_of
+from testbed.worker import WorkerSetup
 
 SCENARIO = """
 name: small
@@ -40,9 +45,9 @@ LEDGER = [
 FILES = sorted((Path(__file__).parent.parent / "scenarios").rglob("*.yaml"))
 
 
-def run(planned: Plan, folder: Path, **options: int) -> Path:
-    with Journal(folder) as journal:
-        return run_trials(planned, journal, **options)
+def run(planned: Plan, folder: Path, *executor, **options) -> Path:
+    running.run(planned, folder, *executor, **options)
+    return folder / TRIALS_CSV
 
 
 @pytest.fixture(scope="module")
@@ -64,22 +69,24 @@ def reference(planned, tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 def test_batches_and_workers_change_no_byte(planned, reference, tmp_path: Path) -> None:
     assert run(planned, tmp_path / "a", images_at_once=1).read_bytes() == reference
-    two = run(planned, tmp_path / "b", workers=2, images_at_once=2)
+    pool = PoolExecutor(WorkerSetup(cache_folder=tmp_path / "cache", cache_bytes=1 << 20), 2)
+    two = run(planned, tmp_path / "b", pool, images_at_once=2)
     assert two.read_bytes() == reference
 
 
-def test_works_are_small_whatever_the_number_of_draws(planned) -> None:
+def test_works_are_small_whatever_the_number_of_draws(scenario_file: Path) -> None:
     """A kill loses little and memory stays flat: trials are bounded, not only images."""
-    trials = planned.trials * 500
-    parts = works(planned, trials, 8)
-    assert sum(len(work.trials) for work in parts) == len(trials)
-    assert max(len(work.trials) for work in parts) <= WORK_PIXELS // 1024
+    many = plan(load_scenario(scenario_file, ["repetitions=1000"]))
+    parts = [len(work.trials) for work in running.all_works(many)]
+    assert sum(parts) == len(many.trials) == 5 * 2 * 6 * 1000
+    assert max(parts) <= WORK_PIXELS // 1024
 
 
 def test_order_changes_no_row(planned, reference) -> None:
     rows = {}
-    for work in reversed(works(planned, list(reversed(planned.trials)), 2)):
-        rows |= {row["trial_id"]: row for row in rows_of(work)}
+    for work in reversed(list(running.all_works(planned, 2))):
+        turned = replace(work, trials=work.trials[::-1])
+        rows |= {row["trial_id"]: row for row in rows_of(turned)}
     for line in pd.read_csv(pd.io.common.BytesIO(reference)).to_dict("records"):
         row = rows[line["trial_id"]]
         assert row["psnr_db"] == pytest.approx(line["psnr_db"], abs=0, rel=1e-15)
@@ -177,7 +184,7 @@ def test_trials_of_an_earlier_scenario_are_reused(
     run(planned, tmp_path)
     size = (tmp_path / JOURNAL).stat().st_size
     fewer = plan(load_scenario(scenario_file, ["link.snr_db=14", "name=other"]))
-    table = pd.read_csv(run(fewer, tmp_path))
+    table = pd.read_csv(run(fewer, tmp_path), keep_default_na=False)
     assert (tmp_path / JOURNAL).stat().st_size == size
     assert len(table) == len(planned.trials) // 3
     assert set(table["scenario"]) == {"other"}

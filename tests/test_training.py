@@ -38,7 +38,7 @@ def test_one_pass_from_pictures_to_weights(
 ) -> None:
     monkeypatch.setattr("codec.training.data.VALIDATION_IMAGES", 6)
     monkeypatch.setattr(export, "SHIFTS", (12, 13))
-    options = ["--cifar", str(cifar), "--out", str(tmp_path), "--minutes", "0.08", "--batch", "4"]
+    options = ["--cifar", str(cifar), "--out", str(tmp_path), "--minutes", "0.03", "--batch", "4"]
     train.main(options)
     manifest = json.loads((tmp_path / "paper.json").read_text())
     assert manifest["validation"]["psnr_db"][-1] is None

@@ -68,7 +68,7 @@ class Avif(FileFormat):
         position, end = find_box(file, b"mdat")
         # OBU header (AV1, 5.3.2): forbidden bit, type (4 bits), extension, has a size, reserved.
         while True:
-            size, used = _leb128(file[position + 1 :])
+            size, used = _leb128(file[position + 1 : position + 9])
             start = position + 1 + used
             if start > end:
                 raise CodecError("expected a frame's OBU in mdat")

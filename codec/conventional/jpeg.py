@@ -97,6 +97,8 @@ class Jpeg(FileFormat):
         start = _find_segment(file, _START_OF_SCAN)
         start += 2 + int.from_bytes(file[start + 2 : start + 4], "big")
         end = len(file) - len(_END_OF_IMAGE) * file.endswith(_END_OF_IMAGE)
+        if start > end:
+            raise CodecError("expected a scan after its header")
         return Parts(file[:start], file[start:end], file[end:])
 
     def mend(self, parts: Parts) -> bytes:

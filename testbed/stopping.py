@@ -1,0 +1,86 @@
+"""Whether a cell's trials are enough, by the scenario's `stop`.
+
+What is asked is a function of the first n trials in the cell's own order, n a multiple of
+`stop.every`, so that workers, shards and interruptions change nothing. Trials that raised an error
+count as there, and tell nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from testbed.intervals import FEWEST_IMAGES, image_interval
+from testbed.metrics import EXACT_PSNR_DB
+from testbed.plan import Cell, Plan
+from testbed.stop_section import Stop
+from testbed.trials import Trial
+from testbed.work import Row
+
+
+def cell_trial(plan: Plan, cell: Cell, position: int) -> Trial:
+    """The trial at a position of the cell's order."""
+    repetition, image = divmod(position, len(cell.images))
+    return plan.trial(cell.point, cell.images[image], repetition)
+
+
+@dataclass
+class CellState:
+    """What the rules know of a cell after its first `done` trials."""
+
+    cell: Cell
+    stop: Stop
+    done: int = 0
+    failures: int = 0
+    psnr_db: dict[int, list[float]] = field(default_factory=dict)
+    """By image; exact pictures count as EXACT_PSNR_DB."""
+
+    @property
+    def block(self) -> range:
+        """The positions that come next."""
+        return range(self.done, min(self.done + self.stop.every, len(self.cell)))
+
+    def take(self, plan: Plan, rows: Mapping[str, Row]) -> None:
+        """The rows of the next block."""
+        block = self.block
+        for position in block:
+            trial = cell_trial(plan, self.cell, position)
+            if trial.trial_id in rows:
+                row = rows[trial.trial_id]
+                self.failures += bool(row["failed"])
+                value = min(float(row["psnr_db"]), EXACT_PSNR_DB)
+                self.psnr_db.setdefault(trial.image_index, []).append(value)
+        self.done = block.stop
+
+    @property
+    def over(self) -> bool:
+        """Whether it is enough."""
+        stop = self.stop
+        return (
+            self.done == len(self.cell)
+            or (stop.trials is not None and self.done >= stop.trials)
+            or (stop.failures is not None and self.failures >= stop.failures)
+            or (
+                stop.interval_db is not None
+                and interval_width_db(list(self.psnr_db.values())) <= stop.interval_db
+            )
+        )
+
+
+def interval_width_db(values: list[list[float]]) -> float:
+    """Of the 95 % interval of the mean PSNR, from the values of each picture; inf if unknown.
+
+    Over pictures by bootstrap. With fewer than FEWEST_IMAGES of them for these pictures alone, by
+    the normal distribution, from at least two draws of each.
+    """
+    if len(values) >= FEWEST_IMAGES:
+        low, high = image_interval(np.array([np.mean(each) for each in values]))
+        return high - low
+    if not values or min(map(len, values)) < 2:
+        return float("inf")
+    variance = sum(float(np.var(each, ddof=1)) / len(each) for each in values) / len(values) ** 2
+    return 2 * 1.96 * math.sqrt(variance)
+

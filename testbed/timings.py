@@ -1,0 +1,43 @@
+"""Where a run's time went: timings.json, apart from all that is the same for every run."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from testbed.errors import OutputError
+from testbed.runner import Outcome
+
+TIMINGS = "timings.json"
+
+
+def timings(outcome: Outcome, wall_s: float, workers: int) -> dict[str, Any]:
+    """Of this run alone, in seconds.
+
+    busy_s: what workers spent in codecs, links and metrics, together. overhead: of the workers'
+    time what is not that, as a share of it: start-up, handing out, journal, waiting at the end.
+    stream_cache: streams found (`hits`), coded (`misses`), of these damaged (`remade`), and bytes.
+    """
+    stages = {codec: dict(each.by_stage) for codec, each in outcome.seconds.items()}
+    busy_s = sum(sum(each.values()) for each in stages.values())
+    return {
+        "wall_s": wall_s,
+        "workers": workers,
+        "simulated_trials": outcome.trials - outcome.reused - outcome.missing,
+        "busy_s": busy_s,
+        "overhead": (wall_s * workers - busy_s) / busy_s if busy_s else None,
+        "by_codec_s": stages,
+        "stream_cache": asdict(outcome.cache),
+    }
+
+
+def write_timings(folder: Path, outcome: Outcome, wall_s: float, workers: int) -> Path:
+    """Writes timings.json; its path. Raises OutputError."""
+    path = folder / TIMINGS
+    try:
+        path.write_text(json.dumps(timings(outcome, wall_s, workers), indent=1) + "\n")
+    except OSError as error:
+        raise OutputError(f"{path}: cannot write ({error.strerror})") from error
+    return path

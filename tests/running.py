@@ -1,0 +1,48 @@
+"""Plans run in tests: without a command line, without figures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from testbed.executors import Executor, SerialExecutor
+from testbed.journal import Journal
+from testbed.plan import Plan
+from testbed.runner import TRIALS_CSV, Outcome, open_works, run_trials, write_table
+from testbed.selection import Selection
+from testbed.sharding import WHOLE, Shard
+from testbed.simulation import rows_of
+from testbed.work import Row, Work
+from testbed.worker import WorkerSetup
+
+
+def all_works(planned: Plan, images_at_once: int = 8) -> Iterator[Work]:
+    """The works of a run that begins."""
+    wanted = {number: range(len(cell)) for number, cell in enumerate(planned.cells)}
+    return open_works(planned, wanted, Selection(planned), {}, images_at_once)
+
+
+def simulated(planned: Plan) -> dict[str, Row]:
+    """The rows of all trials by id."""
+    return {row["trial_id"]: row for work in all_works(planned) for row in rows_of(work)}
+
+
+def run(
+    planned: Plan,
+    folder: Path,
+    executor: Executor | None = None,
+    *,
+    shard: Shard = WHOLE,
+    images_at_once: int = 8,
+) -> tuple[Outcome, dict[str, Row]]:
+    """Runs into a journal in `folder` and writes trials.csv there: the outcome and all rows."""
+    with Journal(folder) as journal:
+        outcome = run_trials(
+            planned,
+            journal,
+            executor or SerialExecutor(WorkerSetup(planned.scenario.plugins)),
+            shard=shard,
+            images_at_once=images_at_once,
+        )
+        write_table(folder / TRIALS_CSV, outcome.selection, journal.rows)
+        return outcome, dict(journal.rows)
