@@ -10,6 +10,7 @@ Scales are of pictures: the scenario's limit times 1, 4 and 16.
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -49,7 +50,7 @@ class Measured:
 
     @classmethod
     def of(cls, scale: int, found: dict[str, Any]) -> Measured:
-        stages = [each for each in found["by_codec_s"].values()]
+        stages = found["by_codec_s"].values()
         measure_s = sum(each["measure"] for each in stages)
         work_s = sum(sum(each.values()) for each in stages) - measure_s
         idle_s = found["wall_s"] * found["workers"] - work_s - measure_s
@@ -66,11 +67,13 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def bench_runner(file: Path, images: str | None, scales: Sequence[int], out: Path | None) -> None:
+def bench_runner(file: Path, images: str | None, scales: str, out: Path | None) -> None:
     """Measures, prints and, into `out`, writes runner.csv. Raises TestbedError."""
     scenario = load_scenario(file)
-    (source,) = scenario.images
-    plans = [(1, 1), *((scale, 2) for scale in scales)]
+    if len(scenario.images) != 1:
+        raise BenchError(f"{file}: expected one source of images, found {len(scenario.images)}")
+    source = scenario.images[0]
+    plans = [(1, 1), *((scale, 2) for scale in _scales(scales))]
     rows = []
     console = Console(stderr=True)
     for scale, workers in plans:
@@ -81,6 +84,12 @@ def bench_runner(file: Path, images: str | None, scales: Sequence[int], out: Pat
     _print(rows)
     if out is not None:
         _write(out / "runner.csv", rows)
+
+
+def _scales(text: str) -> list[int]:
+    if not re.fullmatch(r"[1-9][0-9]{0,3}(,[1-9][0-9]{0,3})*", text):
+        raise BenchError(f"--scales {text}: expected whole numbers such as 1,4,16")
+    return [int(each) for each in text.split(",")]
 
 
 def _run(file: Path, images: str, workers: int) -> dict[str, Any]:

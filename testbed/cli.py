@@ -506,6 +506,26 @@ def bench_cabac() -> None:
     print_cabac()
 
 
+@bench.command("runner")
+def bench_runner(
+    file: Annotated[
+        Path, typer.Option("--scenario", help="what is run, with one source of images")
+    ] = Path("scenarios/benchmark.yaml"),
+    images: Annotated[
+        str | None, typer.Option(help="instead of the scenario's source, as samples32")
+    ] = None,
+    scales: Annotated[str, typer.Option(help="how many times the pictures")] = "1,4,16",
+    out: Annotated[Path | None, typer.Option(help="folder of runner.csv, if wanted")] = None,
+) -> None:
+    """The runner's own cost beside codecs and links, its growth, and what a second worker brings.
+
+    Takes a quarter of an hour on two idle cores.
+    """
+    from testbed.bench_runner import bench_runner as run_bench
+
+    run_bench(file, images, scales, out)
+
+
 @bench.command("codec")
 def bench_codec(
     profile: Annotated[

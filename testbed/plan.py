@@ -61,6 +61,11 @@ class Cell:
     def __len__(self) -> int:
         return len(self.images) * self.variant.scenario.repetitions
 
+    @cached_property
+    def places(self) -> dict[int, int]:
+        """Of each picture, its place in `images`."""
+        return {image: at for at, image in enumerate(self.images)}
+
 
 @dataclass(frozen=True)
 class Plan:

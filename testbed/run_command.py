@@ -141,8 +141,7 @@ def run_scenario(
             outcome = run_trials(planned, journal, executor, shard=options.part, monitor=watch)
             watch.simulated(outcome.trials, outcome.trials - outcome.missing)
             wall_s = time.perf_counter() - start
-            report.wrote(write_timings(folder, outcome, wall_s, executor.workers))
-            _finish(planned, outcome, journal, folder, command, run, report, watch, options)
+            _finish(planned, outcome, journal, folder, command, run, report, watch, options, wall_s)
 
 
 def merge_shards(
@@ -238,8 +237,13 @@ def _finish(
     report: Report,
     watch: Watch,
     options: RunOptions,
+    simulated_s: float | None = None,
 ) -> None:
-    """From the journal to the table and, of a whole run, certification and figures."""
+    """From the journal to the table and, of a whole run, certification and figures.
+
+    simulated_s: what it took until here; None of a merge, which leaves no timings.
+    """
+    start = time.perf_counter()
     selection, whole = outcome.selection, options.part == WHOLE
     table_path = folder / TRIALS_CSV
     count = write_table(table_path, selection, journal.rows)
@@ -269,6 +273,9 @@ def _finish(
             names = ", ".join(path.name for path in written)
             report.wrote(folder / FIGURES, names, written)
         report.certified(certification, certificate)
+    if simulated_s is not None:
+        finish_s = time.perf_counter() - start
+        report.wrote(write_timings(folder, outcome, simulated_s, finish_s, options.processes))
     watch.finished()
     if failures:
         raise FailedTrials(

@@ -47,6 +47,8 @@ class Outcome:
     """By codec: where the time of this run went."""
     cache: CacheUse = field(default_factory=CacheUse)
     """What came of the cache of streams in this run."""
+    worker_mib: float = 0.0
+    """The most memory that a worker had."""
 
 
 def work_of(plan: Plan, variant: VariantPlan, trials: Iterable[Trial]) -> Work:
@@ -77,6 +79,7 @@ def open_works(
     """The trials that are not known yet, as works: one codec and a few images of one size in each.
 
     wanted: positions in the order of each cell, by its number in the plan; no others are made.
+    What variants have in common, such as the trials of a codec that does not vary, is made once.
 
     Large pictures come first, so that the workers end at about the same time.
     """
@@ -85,6 +88,7 @@ def open_works(
         if number in wanted:
             key = cell.size, id(cell.variant), cell.point.codec_index
             together.setdefault(key, []).append((number, cell))
+    shared = _cells_that_share(plan, wanted)
     largest_first = sorted(together.items(), key=lambda each: -each[0][0][0] * each[0][0][1])
     for (size, _, _), cells in largest_first:
         pixels = size[0] * size[1]
@@ -94,11 +98,17 @@ def open_works(
         for start in range(0, len(images), at_once):
             trials: list[Trial] = []
             for number, cell in cells:
+                block, before = wanted[number], shared.get(number, ())
+                # Of a block of a long cell: no more of it is looked at.
+                repetitions = range(block.start // len(images), -(-block.stop // len(images)))
                 for at in range(start, min(start + at_once, len(images))):
-                    for repetition in range(variant.scenario.repetitions):
+                    for repetition in repetitions:
                         position = repetition * len(images) + at
-                        if position not in wanted[number] or not selection.has(
-                            number, images[at], position
+                        if position not in block or not selection.has(number, images[at], position):
+                            continue
+                        if any(
+                            _is_wanted(plan, wanted, selection, other, images[at], repetition)
+                            for other in before
                         ):
                             continue
                         trial = plan.trial(cell.point, images[at], repetition)
@@ -109,6 +119,35 @@ def open_works(
                                 trials = []
             if trials:
                 yield work_of(plan, variant, trials)
+
+
+def _cells_that_share(plan: Plan, wanted: Mapping[int, range]) -> dict[int, tuple[int, ...]]:
+    """By a wanted cell's number those before it, of other variants, that can have trials of it."""
+    alike: dict[tuple[object, ...], tuple[int, ...]] = {}
+    found = {}
+    for number in sorted(wanted):
+        cell = plan.cells[number]
+        key = cell.point.around, cell.size
+        if key in alike:
+            found[number] = alike[key]
+        alike[key] = (*alike.get(key, ()), number)
+    return found
+
+
+def _is_wanted(
+    plan: Plan,
+    wanted: Mapping[int, range],
+    selection: Selection,
+    number: int,
+    image: int,
+    repetition: int,
+) -> bool:
+    """Whether a cell's trial of a picture, by its number in the plan, is to be made."""
+    at = plan.cells[number].places.get(image)
+    if at is None:
+        return False
+    position = repetition * len(plan.cells[number].images) + at
+    return position in wanted[number] and selection.has(number, image, position)
 
 
 def run_trials(
@@ -160,6 +199,9 @@ class _Run:
         wanted = {number: range(len(cell)) for number, cell in enumerate(self.plan.cells)}
         if self.outcome.reused < self.outcome.trials:
             self._simulate(wanted, selection)
+            if self.done + self.outcome.failed < self.outcome.trials:
+                # Of what variants share, one result is several rows of the table.
+                self.done = sum(trial.trial_id in rows for _, trial in selection)
         self.outcome.missing = self.outcome.trials - self.done
         return self.outcome
 
@@ -180,13 +222,15 @@ class _Run:
                 for position in state.block:
                     trial_id = cell_trial(self.plan, state.cell, position).trial_id
                     known += trial_id in rows
+            before = self.done
             self.done += known
             self.outcome.reused += known
             wanted = {number: state.block for number, state in active.items()}
             if known < sum(map(len, wanted.values())):
                 self._simulate(wanted, whole)
+            self.done = before
             for state in active.values():
-                state.take(self.plan, rows)
+                self.done += state.take(self.plan, rows)
                 if state.over:
                     self.outcome.trials -= len(state.cell) - state.done
             active = {number: state for number, state in active.items() if not state.over}
@@ -205,6 +249,7 @@ class _Run:
             self.outcome.failed += len(result.failures)
             self.outcome.seconds.setdefault(result.codec, Seconds()).add(result.seconds)
             self.outcome.cache += result.cache
+            self.outcome.worker_mib = max(self.outcome.worker_mib, result.peak_mib)
             self.monitor.took(result, self.done, self.outcome.trials)
 
 

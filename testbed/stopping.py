@@ -43,17 +43,19 @@ class CellState:
         """The positions that come next."""
         return range(self.done, min(self.done + self.stop.every, len(self.cell)))
 
-    def take(self, plan: Plan, rows: Mapping[str, Row]) -> None:
-        """The rows of the next block."""
-        block = self.block
+    def take(self, plan: Plan, rows: Mapping[str, Row]) -> int:
+        """The rows of the next block; how many there are."""
+        block, found = self.block, 0
         for position in block:
             trial = cell_trial(plan, self.cell, position)
             if trial.trial_id in rows:
+                found += 1
                 row = rows[trial.trial_id]
                 self.failures += bool(row["failed"])
                 value = min(float(row["psnr_db"]), EXACT_PSNR_DB)
                 self.psnr_db.setdefault(trial.image_index, []).append(value)
         self.done = block.stop
+        return found
 
     @property
     def over(self) -> bool:
@@ -83,4 +85,3 @@ def interval_width_db(values: list[list[float]]) -> float:
         return float("inf")
     variance = sum(float(np.var(each, ddof=1)) / len(each) for each in values) / len(values) ** 2
     return 2 * 1.96 * math.sqrt(variance)
-

@@ -8,36 +8,45 @@ from pathlib import Path
 from typing import Any
 
 from testbed.errors import OutputError
+from testbed.peak_memory import peak_memory_mib
 from testbed.runner import Outcome
 
 TIMINGS = "timings.json"
 
 
-def timings(outcome: Outcome, wall_s: float, workers: int) -> dict[str, Any]:
+def timings(outcome: Outcome, wall_s: float, finish_s: float, workers: int) -> dict[str, Any]:
     """Of this run alone, in seconds.
+
+    wall_s: until all was simulated, reading the scenario and its pictures included. finish_s: from
+    there to the last figure.
 
     busy_s: what workers spent in codecs, links and metrics, together. overhead: of the workers'
     time what is not that, as a share of it: start-up, handing out, journal, waiting at the end.
+    peak_mib: the most memory that this process had until now, and the largest worker.
     stream_cache: streams found (`hits`), coded (`misses`), of these damaged (`remade`), and bytes.
     """
     stages = {codec: dict(each.by_stage) for codec, each in outcome.seconds.items()}
     busy_s = sum(sum(each.values()) for each in stages.values())
     return {
         "wall_s": wall_s,
+        "finish_s": finish_s,
         "workers": workers,
         "simulated_trials": outcome.trials - outcome.reused - outcome.missing,
         "busy_s": busy_s,
         "overhead": (wall_s * workers - busy_s) / busy_s if busy_s else None,
         "by_codec_s": stages,
         "stream_cache": asdict(outcome.cache),
+        "peak_mib": {"parent": peak_memory_mib(), "largest_worker": outcome.worker_mib},
     }
 
 
-def write_timings(folder: Path, outcome: Outcome, wall_s: float, workers: int) -> Path:
+def write_timings(
+    folder: Path, outcome: Outcome, wall_s: float, finish_s: float, workers: int
+) -> Path:
     """Writes timings.json; its path. Raises OutputError."""
     path = folder / TIMINGS
     try:
-        path.write_text(json.dumps(timings(outcome, wall_s, workers), indent=1) + "\n")
+        path.write_text(json.dumps(timings(outcome, wall_s, finish_s, workers), indent=1) + "\n")
     except OSError as error:
         raise OutputError(f"{path}: cannot write ({error.strerror})") from error
     return path

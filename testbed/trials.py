@@ -105,27 +105,29 @@ class LinkPoint:
 
     def canonical(self) -> dict[str, Any]:
         """What identifies the point, JSON-able. Eb/N0 is left out: it follows from the rest."""
-        return {
-            "channel": self.channel.identity,
-            "snr_db": self.snr_db,
-            "modulation": self.modulation,
-            "code_rate": self.code_rate,
-            "cbr": str(self.cbr),
-            "packet_loss": self.packet_loss.identity,
-            "fading_block": self.fading_block,
-            "coding": self.coding,
-            "harq": self.harq,
-            "transmissions": self.transmissions,
-            "damage": self.damage,
-            "fidelity": self.fidelity,
-            "erasure_rate": self.erasure_rate,
-            "protection": self.protection,
-            "policy": self.policy,
-            "quantile": self.quantile,
-            "adaptation": asdict(self.adaptation) if self.adaptation else None,
-            "layers": [asdict(layer) for layer in self.layers],
-        } | ({"tables_version": TABLES_VERSION} if self.rests_on_tables else {}) | (
-            {"plugin_policy": self.plugin_policy.identity} if self.plugin_policy else {}
+        return (
+            {
+                "channel": self.channel.identity,
+                "snr_db": self.snr_db,
+                "modulation": self.modulation,
+                "code_rate": self.code_rate,
+                "cbr": str(self.cbr),
+                "packet_loss": self.packet_loss.identity,
+                "fading_block": self.fading_block,
+                "coding": self.coding,
+                "harq": self.harq,
+                "transmissions": self.transmissions,
+                "damage": self.damage,
+                "fidelity": self.fidelity,
+                "erasure_rate": self.erasure_rate,
+                "protection": self.protection,
+                "policy": self.policy,
+                "quantile": self.quantile,
+                "adaptation": asdict(self.adaptation) if self.adaptation else None,
+                "layers": [asdict(layer) for layer in self.layers],
+            }
+            | ({"tables_version": TABLES_VERSION} if self.rests_on_tables else {})
+            | ({"plugin_policy": self.plugin_policy.identity} if self.plugin_policy else {})
         )
 
     @property
@@ -237,9 +239,7 @@ class Point:
         text = f"{first}{image}{second}{repetition}{third}"
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
-    def trial(
-        self, image_index: int, image_name: str, image_sha256: str, repetition: int
-    ) -> Trial:
+    def trial(self, image_index: int, image_name: str, image_sha256: str, repetition: int) -> Trial:
         """The trial of one image and one repetition."""
         return Trial(
             self.trial_id(image_name, image_sha256, repetition),
@@ -347,4 +347,3 @@ def _code_rate(coding: str, rate: SpectralEfficiency, snr_db: float) -> float:
     if coding == "none":
         return 1.0
     return capacity_bits_per_use(snr_db) if rate == CAPACITY else float(rate)
-

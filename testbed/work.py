@@ -103,3 +103,5 @@ class WorkResult:
     """Of the failures, for the log."""
     cache: CacheUse = field(default_factory=CacheUse)
     """What came of the cache of streams during the work."""
+    peak_mib: float = 0.0
+    """The most memory that the process which did it ever had."""

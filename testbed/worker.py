@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from testbed.peak_memory import peak_memory_mib
 from testbed.plugins import Plugin, load_plugins
 from testbed.simulation import rows_of, taken_cache_use, use_stream_cache
 from testbed.stream_cache import StreamCache
@@ -45,7 +46,7 @@ def run_work(work: Work) -> WorkResult:
     An error of any kind is confined to the trials that raise it: the rest of the work is done
     without them. A trial that raises is tried once more before it counts as failed.
     """
-    return replace(_outcome_of(work), cache=taken_cache_use())
+    return replace(_outcome_of(work), cache=taken_cache_use(), peak_mib=peak_memory_mib())
 
 
 def _outcome_of(work: Work) -> WorkResult:

@@ -103,8 +103,8 @@ name, moment = sys.argv.pop(1).split("-")
 def send() -> None:
     os.kill(os.getpid(), getattr(signal, name))
 add = Journal.add
-def add_and_send(self, rows) -> None:
-    add(self, rows)
+def add_and_send(self, rows, failures) -> None:
+    add(self, rows, failures)
     send()
 if moment == "journal":
     Journal.add = add_and_send
