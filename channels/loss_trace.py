@@ -11,6 +11,7 @@ One packet per line: `0` or `received`, `1` or `lost`, in upper or lower case. W
 is a comment; lines that are otherwise empty do not count. The text is UTF-8.
 """
 
+import errno
 import hashlib
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -58,6 +59,8 @@ class LossTrace(PacketLoss):
         if self.file == Path():
             raise ChannelError("file: expected the path of a loss trace, found none")
         try:
+            if Path(self.file).is_char_device() or Path(self.file).is_fifo():
+                raise OSError(errno.EINVAL, "a device or a pipe may have no end")
             content = Path(self.file).read_bytes()
         except OSError as error:
             raise ChannelError(

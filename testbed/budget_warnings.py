@@ -65,7 +65,8 @@ def _most_bytes(cell: Cell) -> int:
     point = cell.point.link
     uses = budget_channel_uses(point.cbr, *cell.size)
     links = layer_links(point)
-    options = links if point.policy in PLANNED else links[:1]
+    chooses = point.policy in PLANNED or point.plugin_policy is not None
+    options = links if chooses else links[:1]
     max_bytes = cell.variant.scenario.packets.max_bytes
     return max(capacity_bytes(max_bytes, uses, link) for link in options)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,7 +48,7 @@ class Fades:
     randomness: dict[Draw, ChannelRandomness]
     gains: dict[Draw, NDArray[np.float64]]
 
-    @property
+    @cached_property
     def independent(self) -> dict[Draw, int]:
         """How many first packets of each draw have gains of their own."""
         one = getattr(self.channel, "fading_block", "packet") == "image"

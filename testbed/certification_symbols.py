@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import lru_cache
 
 import numpy as np
 
@@ -68,10 +68,6 @@ class Group:
     def channel(self) -> Channel:
         return self.links[0].setting.channel
 
-    @cached_property
-    def _independent(self) -> dict[Draw, int]:
-        return self.fades.independent
-
     def take(self, draw: Draw, row: Row) -> None:
         """A trial's row; of a draw that was taken none may come again."""
         self.trials += 1
@@ -86,7 +82,7 @@ class Group:
             self.met += observed.opening_gain
             self.stated += float(self.fades.gains[draw][: row["packets_sent"]].sum())
         # The last packet may be shorter: as if there were one fewer.
-        fades = max(1, min(self._independent.get(draw, 1), row["packets_sent"]) - 1)
+        fades = max(1, min(self.fades.independent.get(draw, 1), row["packets_sent"]) - 1)
         self.square_per_fade += observed.symbols**2 / fades
 
 

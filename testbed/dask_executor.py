@@ -102,7 +102,7 @@ class DaskExecutor:
         done: SimpleQueue[Future] = SimpleQueue()
         try:
             while True:
-                for work in islice(queue, IN_FLIGHT * self.workers - len(pending)):
+                for work in islice(queue, max(0, IN_FLIGHT * self.workers - len(pending))):
                     key = f"work-{uuid4().hex}"
                     future = client.submit(
                         _do, self._setup, versions, pickle.dumps(work), key=key, pure=False

@@ -111,7 +111,7 @@ class PoolExecutor:
             for future in finished:
                 work = pending.pop(future)
                 try:
-                    yield future.result()
+                    yield _result(future)
                 except BrokenProcessPool:
                     suspects.append(work)
             if not suspects:
@@ -131,7 +131,7 @@ class PoolExecutor:
             while left:
                 work, deaths = left.pop()
                 try:
-                    yield pool.submit(run_work, work).result()
+                    yield _result(_submitted(pool, work))
                     continue
                 except BrokenProcessPool:
                     _end(pool)
@@ -154,10 +154,24 @@ def _hand_out(
     refused = []
     for work in works:
         try:
-            pending[pool.submit(run_work, work)] = work
+            pending[_submitted(pool, work)] = work
         except BrokenProcessPool:
             refused.append(work)
     return refused
+
+
+def _result(future: Future[WorkResult]) -> WorkResult:
+    """Raises BrokenProcessPool, and WorkerError for what cannot travel between processes."""
+    try:
+        return future.result()
+    except BrokenProcessPool:
+        raise
+    except Exception as error:
+        # What a work itself raises is among its failures.
+        raise WorkerError(
+            f"a work cannot be handed to another process ({type(error).__name__}: {error}): mend "
+            "the plug-in whose object that is, or use --workers 1"
+        ) from error
 
 
 def _nothing() -> None:
@@ -168,19 +182,24 @@ def _begun(setup: WorkerSetup, workers: int) -> ProcessPoolExecutor:
     check_unchanged(setup.plugins)
     spawn = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(workers, mp_context=spawn, initializer=_begin, initargs=(setup,))
-    # Started now: later it would unblock what is blocked below.
+    # Started now: later it would unblock what `_submitted` blocks.
     resource_tracker.ensure_running()
-    with _no_interrupts():
-        # The processes are started by the first task.
-        pool.submit(_nothing)
     return pool
+
+
+def _submitted(pool: ProcessPoolExecutor, work: Work) -> Future[WorkResult]:
+    """Raises BrokenProcessPool. Any task may start a process, as long as there are too few."""
+    with _no_interrupts():
+        return pool.submit(run_work, work)
 
 
 def _tried(setup: WorkerSetup) -> ProcessPoolExecutor:
     """A pool of one process, which is up. Raises WorkerError."""
     pool = _begun(setup, 1)
     try:
-        pool.submit(_nothing).result()
+        with _no_interrupts():
+            started = pool.submit(_nothing)
+        started.result()
     except BrokenProcessPool as error:
         _end(pool)
         raise WorkerError(
@@ -201,13 +220,23 @@ def _no_interrupts() -> Iterator[None]:
     """Ctrl-C reaches every process of the terminal; the parent alone answers it.
 
     What is blocked here stays blocked in processes that are started meanwhile; in this one it is
-    only put off.
+    only put off: also if another thread takes the signal, which would end the start of a process
+    half way.
     """
+    caught: list[int] = []
+    in_main = threading.current_thread() is threading.main_thread()
+    handler = signal.getsignal(signal.SIGINT)
+    if in_main:
+        signal.signal(signal.SIGINT, lambda number, _: caught.append(number))
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        if in_main:
+            signal.signal(signal.SIGINT, handler)
+            if caught:
+                signal.raise_signal(signal.SIGINT)
 
 
 def _begin(setup: WorkerSetup) -> None:

@@ -50,6 +50,9 @@ def _extended(
 
 
 def _read_base(path: Path, value: str, place: Place) -> Document:
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        # A pipe may keep its reader waiting for ever.
+        raise place.error(f"extends: expected the path of a YAML file, {path} is no file")
     try:
         return read_document(path)
     except ScenarioError as error:

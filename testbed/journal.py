@@ -122,7 +122,8 @@ class Journal:
         lines: list[bytes] = []
         for line in _lines(other.path):
             kind, trial_id = kind_of(line[:-1])
-            if kind in ("row", "failure") and trial_id not in self.rows:
+            is_new = trial_id not in self.rows and trial_id not in self._failed
+            if is_new if kind == "failure" else kind == "row" and trial_id not in self.rows:
                 lines.append(line)
             if len(lines) >= _LINES_AT_ONCE:
                 self._append(lines)

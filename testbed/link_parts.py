@@ -17,6 +17,7 @@ import dataclasses
 import hashlib
 import itertools
 import math
+import re
 import types
 import typing
 from collections.abc import Iterator, Mapping, Sequence
@@ -40,6 +41,8 @@ Parameter: TypeAlias = float | int | str | bool | tuple[float | int | str, ...] 
 MEAN_LOSS_KEYS = ("probability", "mean_loss")
 LINK_KEYS = ("fading_block",)
 """Fields that are keys of `link`, since they mean the same to every channel that has them."""
+MAX_PARTS = 10_000
+"""Of one key, its lists multiplied out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,21 +77,26 @@ class LinkPart:
     def mean_loss(self) -> float | None:
         """Of a loss model: the mean share of packets lost, where it or a parameter gives it."""
         return next(
-            (float(str(v)) for key, v in self.parameters if key in MEAN_LOSS_KEYS),
+            (float(str(v)) for key, v in self.parameters if _states_loss(key, v)),
             0.0 if self.type == "iid" else self.stated_loss,
         )
 
     @property
     def loss_model(self) -> str:
         """Of a loss model: its label without the mean loss, which has a column of its own."""
-        return self._label([pair for pair in self.parameters if pair[0] not in MEAN_LOSS_KEYS])
+        return self._label([pair for pair in self.parameters if not _states_loss(*pair)])
 
     def _label(self, parameters: Sequence[tuple[str, Parameter]]) -> str:
         if not parameters:
             return self.type
         return (
-            f"{self.type}({', '.join(f'{key}={value_text(value)}' for key, value in parameters)})"
+            f"{self.type}({', '.join(f'{key}={_told_apart(value)}' for key, value in parameters)})"
         )
+
+
+def _states_loss(key: str, value: Parameter) -> bool:
+    """Whether it is a parameter that says which share of packets is lost."""
+    return key in MEAN_LOSS_KEYS and isinstance(value, int | float)
 
 
 def part_class(kind: Kind, name: str) -> type[Any]:
@@ -106,7 +114,7 @@ def make_part(kind: Kind, part: LinkPart, **link_keys: str) -> Any:
     fields = {field.name for field in dataclasses.fields(made)}
     parameters: dict[str, Any] = dict(part.parameters)
     for key, value in parameters.items():
-        if hints[key] is Path and isinstance(value, str):
+        if is_path(hints[key]) and isinstance(value, str):
             parameters[key] = Path(part.folder) / value
     return made(
         **parameters,
@@ -123,6 +131,13 @@ def parameters_of(kind: Kind, name: str) -> dict[str, tuple[Any, Any]]:
         for field in dataclasses.fields(made)
         if field.init and field.name not in LINK_KEYS
     }
+
+
+def is_path(hint: Any) -> bool:
+    """Whether values of the type name a file."""
+    if typing.get_origin(hint) in (types.UnionType, typing.Union):
+        return any(map(is_path, typing.get_args(hint)))
+    return hint is Path
 
 
 def modulations_of(channel: LinkPart) -> tuple[str, ...]:
@@ -255,6 +270,8 @@ class LinkParts:
                         at=(index,),
                     )
                 found[part] = index
+                if len(found) > MAX_PARTS:
+                    raise wrong(f"expected at most {MAX_PARTS} in all, found more", at=(index,))
         return tuple(found)
 
     def _expanded(self, item: object, index: int, folder: str) -> Iterator[LinkPart]:
@@ -350,7 +367,7 @@ def _part(
     # A default that is written out is the same part as one that is not.
     given = [pair for pair in chosen if pair[1] != known[pair[0]][1]]
     given.sort(key=lambda pair: order.index(pair[0]))
-    files = tuple(key for key, _ in given if known[key][0] is Path)
+    files = tuple(key for key, value in given if value is not None and is_path(known[key][0]))
     part = LinkPart(name, tuple(given), files=files, folder=folder)
     plugin = plugin_sha256(part_class(kind, name))
     try:
@@ -366,15 +383,24 @@ def _part(
         words = " ".join(f"{type(error).__name__}: {error}".split())
         raise wrong(f"{part.label}: {words}", at=at) from None
     if plugin:
-        content = f"{content or _content_of(part, at)} plugin {plugin}".lstrip()
+        content = f"{content or _content_of(part, known, at)} plugin {plugin}".lstrip()
     return dataclasses.replace(part, content=content)
 
 
-def _content_of(part: LinkPart, at: tuple[str | int, ...]) -> str:
-    """SHA-256 of the files that its parameters name, in their order; empty without any."""
-    digests = []
-    for key in part.files:
-        path = Path(part.folder) / str(dict(part.parameters)[key])
+def _content_of(
+    part: LinkPart, known: Mapping[str, tuple[Any, Any]], at: tuple[str | int, ...]
+) -> str:
+    """SHA-256 of the files that its parameters name, in their order, and of those that are there
+    by default; empty without any.
+    """
+    given, digests = dict(part.parameters), []
+    for key, (_, default) in known.items():
+        if key in part.files:
+            path = Path(part.folder) / str(given[key])
+        elif key not in given and isinstance(default, Path) and default.is_file():
+            path = default
+        else:
+            continue
         try:
             digests.append(hashlib.sha256(path.read_bytes()).hexdigest())
         except OSError as error:
@@ -415,6 +441,8 @@ def _checked(value: object, hint: Any, at: tuple[str | int, ...]) -> Parameter:
     if hint is bool and isinstance(value, bool):
         return value
     if hint in (str, Path) and isinstance(value, str):
+        if not value.isprintable():
+            raise _mismatch("text on one line", value, at)
         return value
     words = {
         float: "a number",
@@ -448,6 +476,14 @@ def _schema(hint: Any, default: Any, *, swept: bool = True) -> dict[str, Any]:
     if not swept:
         return one | {"default": default}
     return {"anyOf": [one, {"type": "array", "items": one, "minItems": 1}], "default": default}
+
+
+def _told_apart(value: Parameter) -> str:
+    """`value_text`, with quotes around texts that could be taken for something else."""
+    if isinstance(value, tuple):
+        return "[" + " ".join(map(_told_apart, value)) + "]"
+    is_plain = not isinstance(value, str) or re.fullmatch(r"(?!None$)[^\s,()=\[\]'\"]+", value)
+    return value_text(value) if is_plain else repr(value)
 
 
 def value_text(value: Parameter) -> str:

@@ -58,6 +58,8 @@ def write_parquet(csv_path: Path) -> Path:
         blocks = csv.open_csv(
             csv_path,
             read_options=csv.ReadOptions(block_size=BLOCK_BYTES, use_threads=False),
+            # Names of image files may have them.
+            parse_options=csv.ParseOptions(newlines_in_values=True),
             convert_options=csv.ConvertOptions(
                 column_types=types, null_values=["nan"], strings_can_be_null=False
             ),

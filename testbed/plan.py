@@ -61,11 +61,6 @@ class Cell:
     def __len__(self) -> int:
         return len(self.images) * self.variant.scenario.repetitions
 
-    @cached_property
-    def places(self) -> dict[int, int]:
-        """Of each picture, its place in `images`."""
-        return {image: at for at, image in enumerate(self.images)}
-
 
 @dataclass(frozen=True)
 class Plan:
@@ -93,7 +88,7 @@ class Plan:
 
     @cached_property
     def trials(self) -> Trials:
-        """All trials, each id once, in the table's order."""
+        """All trials, in the table's order. What two variants share comes with each of them."""
         return Trials(self)
 
     @cached_property
@@ -128,15 +123,10 @@ class Trials(Sequence[Trial]):
         return self._ends[-1] if self._ends else 0
 
     def __iter__(self) -> Iterator[Trial]:
-        for _, trial in self.with_variants():
-            yield trial
-
-    def with_variants(self) -> Iterator[tuple[VariantPlan, Trial]]:
-        """Each trial, and the variant that it is of."""
         for variant, point in self._points:
             for image in variant.images:
                 for repetition in range(variant.scenario.repetitions):
-                    yield variant, self._plan.trial(point, image, repetition)
+                    yield self._plan.trial(point, image, repetition)
 
     @overload
     def __getitem__(self, at: int) -> Trial: ...
@@ -160,7 +150,7 @@ class Trials(Sequence[Trial]):
 def plan(scenario: Scenario) -> Plan:
     """Loads what the scenario names. Raises TestbedError for what is missing or unusable."""
     load_plugins(scenario.plugins)
-    images: dict[tuple[str, str], int] = {}
+    images: dict[str, int] = {}
     loaded: list[SourceImage] = []
     sources: dict[str, list[int]] = {}
     variants = []
@@ -172,9 +162,15 @@ def plan(scenario: Scenario) -> Plan:
             if key not in sources:
                 sources[key] = []
                 for image in _loaded(own, number):
-                    index = images.setdefault((image.name, image.sha256), len(loaded))
+                    index = images.setdefault(image.name, len(loaded))
                     if index == len(loaded):
                         loaded.append(image)
+                    elif loaded[index].sha256 != image.sha256:
+                        raise own.problem(
+                            ("images", number),
+                            f"expected one picture of each name, found another {image.name}: name "
+                            "the folder above both, or rename one",
+                        )
                     sources[key].append(index)
             chosen |= dict.fromkeys(sources[key])
         variants.append(_variant_plan(variant.case, own, tuple(chosen), loaded))
@@ -196,6 +192,7 @@ def _variant_plan(
     images = [loaded[index] for index in indices]
     _codecs_can_take(scenario, images)
     _tables_can_stand_for(scenario)
+    _can_be_told_apart(scenario)
     if scenario.comparison is not None:
         _can_be_compared(scenario, scenario.comparison, images)
     fingerprints = {section.name: codec_fingerprint(section) for section in scenario.codecs}
@@ -229,12 +226,8 @@ def _tables_can_stand_for(scenario: Scenario) -> None:
             raise scenario.problem(("link", "channel"), str(error)) from None
 
 
-def _can_be_compared(
-    scenario: Scenario, comparison: Comparison, images: Sequence[SourceImage]
-) -> None:
-    """Raises ScenarioError for links that the table cannot tell apart, and for published results
-    on pictures of a size that there is not.
-    """
+def _can_be_told_apart(scenario: Scenario) -> None:
+    """Raises ScenarioError for links that the table, statistics and figures take for one."""
     for codec in scenario.codecs:
         seen: dict[str, LinkPoint] = {}
         for point in expand_links(scenario, codec.name):
@@ -242,10 +235,16 @@ def _can_be_compared(
             first = seen.setdefault(repr(shown.columns), shown)
             if first != shown:
                 raise scenario.problem(
-                    ("comparison",),
+                    ("sweeps",) if scenario.sweeps else ("link", "protection"),
                     f"found two links of {codec.name} that differ only in what protection "
                     f"{shown.protection!r} means: give it a name for each",
                 )
+
+
+def _can_be_compared(
+    scenario: Scenario, comparison: Comparison, images: Sequence[SourceImage]
+) -> None:
+    """Raises ScenarioError for published results on pictures of a size that there is not."""
     sizes = {"x".join(map(str, sorted(each.pixels.shape[:2])[::-1])) for each in images}
     for index, published in enumerate(comparison.published or ()):
         if published.size not in (None, *sizes):

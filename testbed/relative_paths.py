@@ -6,13 +6,11 @@ which it extends, is rewritten here as if it had been written in the scenario's 
 
 from __future__ import annotations
 
-import types
-import typing
 from collections.abc import Iterable, Iterator
-from pathlib import Path, PurePath
+from pathlib import PurePath
 from typing import Any
 
-from testbed.link_parts import Kind, names_of, parameters_of
+from testbed.link_parts import Kind, is_path, names_of, parameters_of
 from testbed.scenario_values import IMAGE_SETS
 from testbed.yaml_source import Document, KeyPath
 
@@ -79,7 +77,7 @@ def _of_parts(
         if not isinstance(item, dict) or item.get(named_by) not in names_of(kind):
             continue
         for name, (hint, _) in parameters_of(kind, item[named_by]).items():
-            if _is_path(hint) and name in item:
+            if is_path(hint) and name in item:
                 yield from (each for each, _ in _items(item, (name,), path))
 
 
@@ -92,9 +90,3 @@ def _items(
         yield from (((*path, index), item) for index, item in enumerate(value))
     elif value is not None:
         yield path, value
-
-
-def _is_path(hint: Any) -> bool:
-    if typing.get_origin(hint) in (types.UnionType, typing.Union):
-        return any(map(_is_path, typing.get_args(hint)))
-    return hint is Path

@@ -5,14 +5,14 @@ from __future__ import annotations
 import csv
 import shlex
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import pandas as pd
 
 from codec.base import CodecError
-from testbed.certification import certify, write_certification
+from testbed.certification import CERTIFICATION_JSON, certify, write_certification
 from testbed.certification_report import CertificationError, draw_certification
 from testbed.codec_sections import ConventionalSection
 from testbed.comparison import COMPARISON_CSV, compare, is_share, write_comparison
@@ -34,7 +34,7 @@ from testbed.run_report import JsonReport, PeopleReport, Report
 from testbed.runner import TRIALS_CSV, Outcome, run_trials, write_table
 from testbed.scenario import Scenario
 from testbed.scenario_loading import load_scenario
-from testbed.sharding import WHOLE, Shard
+from testbed.sharding import WHOLE, Shard, ShardError
 from testbed.statistics import write_statistics
 from testbed.stream_cache import streams_folder
 from testbed.strip import draw_scenario_strips
@@ -131,6 +131,7 @@ def run_scenario(
     with options.report() as report:
         scenario = load_scenario(file, overrides)
         folder = _folder(scenario, options)
+        _is_no_other(folder, options)
         run = options.facts(scenario, folder, command)
         # The folder first: whether results can be kept is known before anything is loaded.
         with Journal(folder) as journal, RunLog(run) as log, ProgressFile(run) as progress:
@@ -208,6 +209,14 @@ def _folder(scenario: Scenario, options: RunOptions) -> Path:
     return whole if options.part == WHOLE else whole / options.part.folder
 
 
+def _is_no_other(folder: Path, options: RunOptions) -> None:
+    """Raises ShardError for a shard in the folder of a whole run, whose table would go."""
+    if options.part != WHOLE and (folder / CERTIFICATION_JSON).exists():
+        raise ShardError(
+            f"--shard {options.shard}: {folder} holds a whole run: choose another folder with --out"
+        )
+
+
 def _executor(scenario: Scenario, options: RunOptions) -> Executor:
     """Raises ExecutorError."""
     setup, workers = options.setup(scenario), options.processes
@@ -268,7 +277,7 @@ def _finish(
         certificate = write_certification(folder, certification)
         if count:
             report.note("drawing figures")
-            written = _draw(planned, table_path, folder, report)
+            written = _draw(planned, journal.rows, table_path, folder, report)
             written += draw_certification(certification, folder / FIGURES)
             names = ", ".join(path.name for path in written)
             report.wrote(folder / FIGURES, names, written)
@@ -312,7 +321,9 @@ def _write_failures(path: Path, failures: Sequence[Failure]) -> None:
         raise OutputError(f"{path}: cannot write ({error.strerror})") from error
 
 
-def _draw(planned: Plan, table_path: Path, folder: Path, report: Report) -> list[Path]:
+def _draw(
+    planned: Plan, known: Container[str], table_path: Path, folder: Path, report: Report
+) -> list[Path]:
     scenario = planned.scenario
     more = scenario.figures.more or ()
     # A plug-in's figure may look at any column.
@@ -327,7 +338,7 @@ def _draw(planned: Plan, table_path: Path, folder: Path, report: Report) -> list
         )
     if skipped:
         report.note(f"{skipped} more settings are in the table and not drawn")
-    written += draw_scenario_strips(planned, folder / FIGURES, labels)
+    written += draw_scenario_strips(planned, known, folder / FIGURES, labels)
     return written + draw_plugin_figures(more, table, folder / FIGURES)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import takewhile
 from pathlib import Path
 
 from testbed.errors import OutputError
@@ -21,7 +22,7 @@ from testbed.stream_cache import CacheUse
 from testbed.trials import Trial
 from testbed.work import Row, Seconds, Work
 
-IMAGES_AT_ONCE = 8
+IMAGES_AT_ONCE = 16
 SMALL_PIXELS = 64 * 64
 """Pictures up to this size share a work; larger ones have works of their own."""
 WORK_PIXELS = 1 << 22
@@ -88,7 +89,7 @@ def open_works(
         if number in wanted:
             key = cell.size, id(cell.variant), cell.point.codec_index
             together.setdefault(key, []).append((number, cell))
-    shared = _cells_that_share(plan, wanted)
+    shared = _Shared(plan, wanted, selection)
     largest_first = sorted(together.items(), key=lambda each: -each[0][0][0] * each[0][0][1])
     for (size, _, _), cells in largest_first:
         pixels = size[0] * size[1]
@@ -98,7 +99,7 @@ def open_works(
         for start in range(0, len(images), at_once):
             trials: list[Trial] = []
             for number, cell in cells:
-                block, before = wanted[number], shared.get(number, ())
+                block = wanted[number]
                 # Of a block of a long cell: no more of it is looked at.
                 repetitions = range(block.start // len(images), -(-block.stop // len(images)))
                 for at in range(start, min(start + at_once, len(images))):
@@ -106,10 +107,7 @@ def open_works(
                         position = repetition * len(images) + at
                         if position not in block or not selection.has(number, images[at], position):
                             continue
-                        if any(
-                            _is_wanted(plan, wanted, selection, other, images[at], repetition)
-                            for other in before
-                        ):
+                        if shared.is_made(number, images[at], repetition):
                             continue
                         trial = plan.trial(cell.point, images[at], repetition)
                         if trial.trial_id not in known:
@@ -121,33 +119,35 @@ def open_works(
                 yield work_of(plan, variant, trials)
 
 
-def _cells_that_share(plan: Plan, wanted: Mapping[int, range]) -> dict[int, tuple[int, ...]]:
-    """By a wanted cell's number those before it, of other variants, that can have trials of it."""
-    alike: dict[tuple[object, ...], tuple[int, ...]] = {}
-    found = {}
-    for number in sorted(wanted):
-        cell = plan.cells[number]
-        key = cell.point.around, cell.size
-        if key in alike:
-            found[number] = alike[key]
-        alike[key] = (*alike.get(key, ()), number)
-    return found
+class _Shared:
+    """Which trials of a cell are those of an earlier cell, too, such as one of another variant."""
 
+    def __init__(self, plan: Plan, wanted: Mapping[int, range], selection: Selection) -> None:
+        self._cells, self._wanted, self._selection = plan.cells, wanted, selection
+        self._alike: dict[tuple[object, ...], list[int]] = {}
+        self._places: dict[int, dict[int, int]] = {}
+        for number in sorted(wanted):
+            self._alike.setdefault(self._key(number), []).append(number)
 
-def _is_wanted(
-    plan: Plan,
-    wanted: Mapping[int, range],
-    selection: Selection,
-    number: int,
-    image: int,
-    repetition: int,
-) -> bool:
-    """Whether a cell's trial of a picture, by its number in the plan, is to be made."""
-    at = plan.cells[number].places.get(image)
-    if at is None:
-        return False
-    position = repetition * len(plan.cells[number].images) + at
-    return position in wanted[number] and selection.has(number, image, position)
+    def _key(self, number: int) -> tuple[object, ...]:
+        cell = self._cells[number]
+        return cell.point.around, cell.size
+
+    def is_made(self, number: int, image: int, repetition: int) -> bool:
+        """Whether a cell before this one, by its number in the plan, has the trial made."""
+        earlier = takewhile(lambda other: other < number, self._alike[self._key(number)])
+        return any(self._wants(other, image, repetition) for other in earlier)
+
+    def _wants(self, number: int, image: int, repetition: int) -> bool:
+        images = self._cells[number].images
+        # The cells of a variant have one and the same tuple.
+        if id(images) not in self._places:
+            self._places[id(images)] = {each: at for at, each in enumerate(images)}
+        at = self._places[id(images)].get(image)
+        if at is None:
+            return False
+        position = repetition * len(images) + at
+        return position in self._wanted[number] and self._selection.has(number, image, position)
 
 
 def run_trials(

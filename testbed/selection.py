@@ -44,6 +44,10 @@ class Selection:
             for point in variant.points:
                 numbers = {cell.size: number for number, cell in islice(cells, len(pictures))}
                 for image, (size, at) in places.items():
-                    for repetition in range(variant.scenario.repetitions):
+                    repetitions = variant.scenario.repetitions
+                    if self.counts is not None:
+                        # Of the many that there could be, those that a first trial has.
+                        repetitions = -(-self.counts.get(numbers[size], 0) // pictures[size])
+                    for repetition in range(repetitions):
                         if self.has(numbers[size], image, repetition * pictures[size] + at):
                             yield variant, self.plan.trial(point, image, repetition)

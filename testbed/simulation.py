@@ -137,7 +137,7 @@ def simulate(work: Work, seconds: Seconds | None = None) -> list[Outcome]:
         failed = picture is None or picture.shape != shape
         shown = failed_picture(*shape[:2]) if failed or picture is None else picture
         outcomes.append(
-            Outcome(trial, budget, chosen, sent, shown, 0 if failed else layers, failed)
+            Outcome(trial, budget, chosen, sent, shown, 0 if failed else int(layers), failed)
         )
     return outcomes
 
@@ -260,7 +260,7 @@ def _measured(work: Work, outcomes: Sequence[Outcome]) -> list[Row]:
             measured[key] = [
                 psnr_db(source.pixels, outcome.picture),
                 ssim(source.pixels, outcome.picture),
-                *(metric.value(source, outcome.picture) for metric in work.metrics),
+                *(float(metric.value(source, outcome.picture)) for metric in work.metrics),
             ]
         rows.append(_row(work, outcome, source, *measured[key]))
     return rows

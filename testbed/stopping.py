@@ -8,7 +8,7 @@ count as there, and tell nothing.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -27,6 +27,27 @@ def cell_trial(plan: Plan, cell: Cell, position: int) -> Trial:
     return plan.trial(cell.point, cell.images[image], repetition)
 
 
+@dataclass(slots=True)
+class Moments:
+    """Of values, one after the other, none of which is kept (Welford, *Technometrics* 4, 1962)."""
+
+    count: int = 0
+    mean: float = 0.0
+    _squares: float = 0.0
+
+    def add(self, value: float) -> None:
+        """One more value."""
+        self.count += 1
+        off = value - self.mean
+        self.mean += off / self.count
+        self._squares += off * (value - self.mean)
+
+    @property
+    def variance(self) -> float:
+        """Unbiased; of at least two values."""
+        return self._squares / (self.count - 1)
+
+
 @dataclass
 class CellState:
     """What the rules know of a cell after its first `done` trials."""
@@ -35,7 +56,7 @@ class CellState:
     stop: Stop
     done: int = 0
     failures: int = 0
-    psnr_db: dict[int, list[float]] = field(default_factory=dict)
+    psnr_db: dict[int, Moments] = field(default_factory=dict)
     """By image; exact pictures count as EXACT_PSNR_DB."""
 
     @property
@@ -53,7 +74,7 @@ class CellState:
                 row = rows[trial.trial_id]
                 self.failures += bool(row["failed"])
                 value = min(float(row["psnr_db"]), EXACT_PSNR_DB)
-                self.psnr_db.setdefault(trial.image_index, []).append(value)
+                self.psnr_db.setdefault(trial.image_index, Moments()).add(value)
         self.done = block.stop
         return found
 
@@ -72,16 +93,16 @@ class CellState:
         )
 
 
-def interval_width_db(values: list[list[float]]) -> float:
-    """Of the 95 % interval of the mean PSNR, from the values of each picture; inf if unknown.
+def interval_width_db(images: Sequence[Moments]) -> float:
+    """Of the 95 % interval of the mean PSNR, from what each picture has; inf if unknown.
 
     Over pictures by bootstrap. With fewer than FEWEST_IMAGES of them for these pictures alone, by
     the normal distribution, from at least two draws of each.
     """
-    if len(values) >= FEWEST_IMAGES:
-        low, high = image_interval(np.array([np.mean(each) for each in values]))
+    if len(images) >= FEWEST_IMAGES:
+        low, high = image_interval(np.array([each.mean for each in images]))
         return high - low
-    if not values or min(map(len, values)) < 2:
+    if not images or min(each.count for each in images) < 2:
         return float("inf")
-    variance = sum(float(np.var(each, ddof=1)) / len(each) for each in values) / len(values) ** 2
+    variance = sum(each.variance / each.count for each in images) / len(images) ** 2
     return 2 * 1.96 * math.sqrt(variance)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,19 +17,23 @@ from testbed.trials import LinkPoint, Trial
 from testbed.work import Outcome
 
 
-def draw_scenario_strips(plan: Plan, folder: Path, labels: Mapping[str, str]) -> list[Path]:
+def draw_scenario_strips(
+    plan: Plan, known: Container[str], folder: Path, labels: Mapping[str, str]
+) -> list[Path]:
     """One strip per channel for the scenario's `figures.strip`; none if it has no such section.
 
     Of several variants the first is drawn.
 
-    labels: what to call each codec.
+    known: ids of the trials that have a row; no others are simulated again, since they may be those
+    that raise an error or end their process. labels: what to call each codec.
     """
     strip, index = plan.scenario.figures.strip, plan.strip
     if strip is None or index is None:
         return []
     original = Picture(plan.images[index].pixels, f"original\n{plan.images[index].name}")
     variant = plan.variants[0]
-    own = [plan.trial(point, index, 0) for point in variant.points]
+    made = [plan.trial(point, index, 0) for point in variant.points]
+    own = [trial for trial in made if trial.trial_id in known]
     written = []
     for channel in dict.fromkeys(trial.link.channel.label for trial in own):
         rows = []

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from functools import partial
@@ -141,7 +141,7 @@ class Trial:
     """One image through one codec and one link point, once.
 
     `trial_id` is 16 hex characters. The indices count from 0 in the scenario's codecs and in the
-    list of images that was given to `expand_trials`; `repetition` from 0.
+    plan's list of images; `repetition` from 0.
     """
 
     trial_id: str
@@ -280,24 +280,6 @@ def expand_points(scenario: Scenario, codec_fingerprints: Mapping[str, str]) -> 
             second, third = rest.split(canonical_json(_REPETITION))
             points.append(Point(codec_index, codec.name, link, (first, second, third)))
     return points
-
-
-def expand_trials(
-    scenario: Scenario,
-    images: Sequence[tuple[str, str]],
-    codec_fingerprints: Mapping[str, str],
-) -> list[Trial]:
-    """All trials: codec by codec, link by link, image by image.
-
-    `images`: (name, SHA-256 of the pixels or the file) in the scenario's order; an image given
-    twice is sent once. `codec_fingerprints`: see expand_points.
-    """
-    return [
-        point.trial(image_index, name, sha256, repetition)
-        for point in expand_points(scenario, codec_fingerprints)
-        for image_index, (name, sha256) in enumerate(dict.fromkeys(images))
-        for repetition in range(scenario.repetitions)
-    ]
 
 
 def _grid_points(grid: Link) -> Iterator[LinkPoint]:

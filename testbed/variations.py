@@ -18,7 +18,7 @@ import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from testbed.link_parts import value_text
 from testbed.overlay import Overlay
@@ -49,6 +49,8 @@ ALIKE = (
 )
 """What all variants of a run have in common: one table, with one set of columns and figures."""
 _FORMS = ("cases", "zip", "grid")
+
+Owner = TypeVar("Owner")
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,23 +238,51 @@ def _may_vary(key: str, place: Place) -> None:
 
 def _each_key_once(document: Document, dimensions: Sequence[Sequence[Choice]]) -> None:
     """Refuses a key that is set twice in some variant, also as a part of another."""
-    seen: dict[KeyPath, tuple[str, KeyPath]] = {}
+    seen: _Claims[str] = _Claims()
     for choice in itertools.chain.from_iterable(dimensions):
-        own: dict[KeyPath, tuple[str, KeyPath]] = {}
+        own: _Claims[KeyPath] = _Claims()
+        claimed = []
         for setting in choice.settings:
             start = _known_path(document, setting.key)
             value = document.at(setting.source) if setting.merges else None
             for path in [(*start, *within) for within in _leaves(value)]:
-                for other, (dimension, source) in (*seen.items(), *own.items()):
-                    shared = min(len(path), len(other))
-                    together = dimension != choice.dimension or other in own
-                    if together and path[:shared] == other[:shared]:
-                        raise document.places[setting.source].error(
-                            f"vary: {dotted(max(path, other, key=len))} is set twice, by "
-                            f"{dotted(source)} and by {dotted(setting.source)}: keep one"
-                        )
-                own[path] = (choice.dimension, setting.source)
-        seen |= own
+                found = seen.other(path, choice.dimension) or own.other(path, setting.source)
+                if found:
+                    other, source = found
+                    raise document.places[setting.source].error(
+                        f"vary: {dotted(max(path, other, key=len))} is set twice, by "
+                        f"{dotted(source)} and by {dotted(setting.source)}: keep one"
+                    )
+                own.add(path, setting.source, setting.source)
+                claimed.append((path, setting.source))
+        for path, source in claimed:
+            seen.add(path, choice.dimension, source)
+
+
+class _Claims(Generic[Owner]):
+    """Which paths are set, by whom, and where that stands. What two set, also as a part of another,
+    is found without looking at all.
+    """
+
+    def __init__(self) -> None:
+        self._whole: dict[KeyPath, tuple[Owner, KeyPath]] = {}
+        self._by_start: dict[KeyPath, dict[Owner, tuple[KeyPath, KeyPath]]] = {}
+
+    def add(self, path: KeyPath, owner: Owner, source: KeyPath) -> None:
+        self._whole[path] = (owner, source)
+        for depth in range(1, len(path) + 1):
+            self._by_start.setdefault(path[:depth], {}).setdefault(owner, (path, source))
+
+    def other(self, path: KeyPath, owner: Owner) -> tuple[KeyPath, KeyPath] | None:
+        """Of another owner: a path that is part of `path`, or of which this is one, and where it
+        stands.
+        """
+        for depth in range(1, len(path)):
+            by, source = self._whole.get(path[:depth], (owner, ()))
+            if by != owner:
+                return path[:depth], source
+        within = self._by_start.get(path, {})
+        return next((found for by, found in within.items() if by != owner), None)
 
 
 def _known_path(document: Document, key: str) -> KeyPath:

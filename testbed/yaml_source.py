@@ -121,16 +121,17 @@ class Document:
         ScenarioError at `place`.
         """
         path, container = within, self.at(within)
-        parts = dotted_parts(key)
-        for depth, part in enumerate(parts):
+        left = dotted_parts(key)
+        while left:
+            part, left = _next_part(container, left)
             step = _step(container, part, path, place)
             if step is None:
                 # A single mapping stands for the list of which it would be the only item.
-                if depth == len(parts) - 1:
+                if not left:
                     raise place.error(f"{dotted(path)}: expected a key of {part}, as {key}.KEY")
                 continue
             path = (*path, step)
-            if depth == len(parts) - 1:
+            if not left:
                 break
             if isinstance(container, dict) and container.get(part) is None:
                 container[part] = {}
@@ -276,6 +277,17 @@ def number_hint(text: str) -> str:
 
 def _shortened(text: str, limit: int = 40) -> str:
     return repr(text if len(text) <= limit else text[:limit] + "...")
+
+
+def _next_part(container: Any, parts: list[str]) -> tuple[str, list[str]]:
+    """The next key of the way, and the parts that are left. A key of the container that has dots
+    itself, as those in `vary`, takes as many parts.
+    """
+    for key in container if isinstance(container, dict) else ():
+        own = dotted_parts(key)
+        if len(own) > 1 and own == parts[: len(own)]:
+            return key, parts[len(own) :]
+    return parts[0], parts[1:]
 
 
 def _step(container: Any, part: str, path: KeyPath, place: Place) -> str | int | None:

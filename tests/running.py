@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from testbed.executors import Executor, SerialExecutor
 from testbed.journal import Journal
 from testbed.plan import Plan
 from testbed.runner import TRIALS_CSV, Outcome, open_works, run_trials, write_table
+from testbed.scenario import Scenario
 from testbed.selection import Selection
 from testbed.sharding import WHOLE, Shard
 from testbed.simulation import rows_of
+from testbed.trials import Trial, expand_points
 from testbed.work import Row, Work
 from testbed.worker import WorkerSetup
 
@@ -46,3 +48,21 @@ def run(
         )
         write_table(folder / TRIALS_CSV, outcome.selection, journal.rows)
         return outcome, dict(journal.rows)
+
+
+def expand_trials(
+    scenario: Scenario,
+    images: Sequence[tuple[str, str]],
+    codec_fingerprints: Mapping[str, str],
+) -> list[Trial]:
+    """All trials: codec by codec, link by link, image by image.
+
+    `images`: (name, SHA-256 of the pixels or the file) in the scenario's order; an image given
+    twice is sent once. `codec_fingerprints`: see expand_points.
+    """
+    return [
+        point.trial(image_index, name, sha256, repetition)
+        for point in expand_points(scenario, codec_fingerprints)
+        for image_index, (name, sha256) in enumerate(dict.fromkeys(images))
+        for repetition in range(scenario.repetitions)
+    ]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from running import expand_trials
 from scipy.special import j0
 
 from channels import link_adaptation
@@ -28,7 +29,7 @@ from testbed.packets import HEADER_BYTES, LayerLink
 from testbed.planning import PictureLayers, plan_layers
 from testbed.scenario_loading import check_document
 from testbed.simulation import rows_of
-from testbed.trials import Trial, expand_links, expand_trials
+from testbed.trials import Trial, expand_links
 from testbed.work import Work
 from testbed.yaml_source import parse_document
 

@@ -364,6 +364,7 @@ def test_without_jitter_the_deadline_is_sharp() -> None:
         (lambda: GilbertElliottChain(0.0, 0.0), "no stationary state.*, found 0 and 0"),
         (lambda: LossTrace(), "file: expected the path of a loss trace, found none"),
         (lambda: LossTrace(Path("no/such")), "file: expected a readable .*such: No such file"),
+        (lambda: LossTrace(Path("/dev/zero")), "file: expected a readable .*zero: a device or a"),
         (lambda: LossTrace(Path("a"), "end"), "start: expected one of random, beginning"),  # type: ignore[arg-type]
         (lambda: Jitter(interval_ms=-1.0), "interval_ms: expected"),
         (lambda: Jitter(base_ms=math.inf), "base_ms: expected"),

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from testbed.check_command import check_scenario, examine
+from testbed.plugins import load_plugins
 from testbed.registry import make_codec
 from testbed.scenario import Scenario
-from testbed.scenario_loading import check_document
+from testbed.scenario_loading import check_document, load_scenario
 from testbed.yaml_source import parse_document
 
 SCENARIO = """\
@@ -86,6 +87,27 @@ def test_nothing_is_warned_of_without_a_reason() -> None:
     assert examine(scenario_of(text)).warnings == ()
     analog = "images: samples32\ncodecs: {type: deepjscc}\nlink: {snr_db: 1, cbr: 1/12}\n"
     assert examine(scenario_of(analog)).warnings == ()
+
+
+def test_a_plugins_policy_is_warned_of_by_its_best_option(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(
+        "from dataclasses import dataclass, replace\n"
+        "from testbed.plugin_api import ProtectionPolicy, register_policy\n"
+        "@register_policy('robust_or_fast')\n"
+        "@dataclass(frozen=True)\n"
+        "class Either(ProtectionPolicy):\n"
+        "    def options(self, link):\n"
+        "        return [replace(link, modulation='bpsk', code_rate=0.03), link]\n"
+        "    def choose(self, sender):\n"
+        "        return [1]\n"
+    )
+    text = "plugins: mine.py\nimages: {source: samples32, limit: 1}\ncodecs: {type: semantic}\n"
+    text += "link: {snr_db: 30, cbr: 1/6, protection: robust_or_fast}\n"
+    (tmp_path / "f.yaml").write_text(text)
+    try:
+        assert examine(load_scenario(tmp_path / "f.yaml")).warnings == ()
+    finally:
+        load_plugins(())
 
 
 def test_json_says_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -328,7 +328,7 @@ def test_a_comparison_that_is_wrong_is_refused_with_its_line(section: str, words
         (
             "{snr_db: [4, 8], mcs_table: [1, 2], protection: {policy: table, layers: [{mcs: 5}]}}",
             "{}",
-            "comparison: found two links of layered .* what protection 'table' means",
+            "link.protection: found two links of layered .* what protection 'table' means",
         ),
         (
             "{snr_db: [4, 8]}",
@@ -345,6 +345,19 @@ def test_what_shows_only_with_the_pictures_is_refused_before_the_run(
     scenario = check_document(parse_document(text.encode(), "f.yaml"), Path())
     with pytest.raises(ScenarioError, match=words):
         plan(scenario)
+
+
+def test_two_meanings_of_a_protection_are_refused_also_without_a_comparison() -> None:
+    # Statistics and figures would take them for one.
+    text = "images: {source: samples32, limit: 1}\ncodecs: {type: jpeg}\nlink: {snr_db: 4}\n"
+    text += "sweeps:\n"
+    text += "  - {protection: {policy: table, layers: {code_rate: 1/4}}}\n"
+    text += "  - {protection: {policy: table, layers: {code_rate: 3/4}}}\n"
+    scenario = check_document(parse_document(text.encode(), "f.yaml"), Path())
+    with pytest.raises(ScenarioError, match=r"f.yaml:4:1: sweeps: found two links of jpeg"):
+        plan(scenario)
+    apart = text.replace("1/4}}", "1/4}, name: weak}").encode()
+    assert len(plan(check_document(parse_document(apart, "f.yaml"), Path())).trials) == 2
 
 
 def test_an_analog_reference_has_no_protection() -> None:

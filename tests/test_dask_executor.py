@@ -71,6 +71,19 @@ def local() -> Iterator[DaskExecutor]:
     executor.close()
 
 
+def test_workers_may_become_fewer_with_works_in_flight(works, rows, local, monkeypatch) -> None:
+    taken = DaskExecutor._next
+
+    def from_fewer(self, client, done):
+        self.workers = 1
+        return taken(self, client, done)
+
+    monkeypatch.setattr(DaskExecutor, "_next", from_fewer)
+    assert rows_by_trial(local.results(works)) == rows
+    monkeypatch.undo()
+    local.workers = 2
+
+
 def processes_of(executor: DaskExecutor) -> list[int]:
     return list(executor._client.run(os.getpid).values())
 

@@ -11,15 +11,17 @@ import pytest
 import running
 from typer.testing import CliRunner
 
+from testbed import strip
 from testbed.cli import app
 from testbed.errors import ScenarioError, TestbedError
-from testbed.executors import PoolExecutor
-from testbed.journal import Journal
+from testbed.executors import PoolExecutor, WorkerError
+from testbed.journal import JOURNAL, Journal
 from testbed.plan import Plan, plan
 from testbed.runner import TRIALS_CSV, run_trials, write_table
 from testbed.scenario_loading import load_scenario
+from testbed.selection import Selection
 from testbed.sharding import Shard, ShardError
-from testbed.stopping import interval_width_db
+from testbed.stopping import Moments, interval_width_db
 from testbed.worker import WorkerSetup
 
 SCENARIO = """
@@ -127,15 +129,28 @@ def test_a_point_ends_when_its_rule_first_holds(tmp_path: Path) -> None:
     assert min(sizes) < 42
 
 
+def moments(values: list[float]) -> Moments:
+    made = Moments()
+    for value in values:
+        made.add(value)
+    return made
+
+
+def test_moments_are_those_of_all_values() -> None:
+    values = np.random.default_rng(2).normal(1e3, 1e-3, 500).tolist()
+    assert moments(values).mean == pytest.approx(np.mean(values), rel=1e-14)
+    assert moments(values).variance == pytest.approx(np.var(values, ddof=1), rel=1e-6)
+
+
 def test_the_width_of_an_interval() -> None:
     random = np.random.default_rng(1)
     many = [list(random.normal(25, 2, 4)) for _ in range(400)]
     means = np.array([np.mean(each) for each in many])
     expected = 2 * 1.96 * means.std(ddof=1) / 20
-    assert interval_width_db(many) == pytest.approx(expected, rel=0.1)
-    one = [list(random.normal(25, 2, 400))]
+    assert interval_width_db(list(map(moments, many))) == pytest.approx(expected, rel=0.1)
+    one = [moments(list(random.normal(25, 2, 400)))]
     assert interval_width_db(one) == pytest.approx(2 * 1.96 * 2 / 20, rel=0.1)
-    assert interval_width_db([[25.0], [26.0]]) == math.inf
+    assert interval_width_db([moments([25.0]), moments([26.0])]) == math.inf
     assert interval_width_db([]) == math.inf
 
 
@@ -143,6 +158,51 @@ def test_the_width_of_an_interval() -> None:
 def test_rules_that_cannot_be_are_refused(stop: str, tmp_path: Path) -> None:
     with pytest.raises(ScenarioError, match="stop"):
         planned(tmp_path, f"stop={stop}")
+
+
+VARIED = (
+    "codecs=[{type: semantic, name: layered}, {type: jpeg}]", "link.snr_db=[9, 20]",
+    "vary.grid={codecs.layered.layers: [1, 4]}", "vary.cases={few: {repetitions: 2}, more: {}}",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("stop", ["null", "{trials: 20, every: 6}"])
+def test_what_variants_share_is_simulated_once(stop: str, tmp_path: Path) -> None:
+    """Also by several workers, where it is handed out before the first of its results is known."""
+    made = planned(tmp_path, f"stop={stop}", *VARIED)
+    outcome, rows = running.run(made, tmp_path / "one")
+    written = pd.read_csv(tmp_path / "one" / TRIALS_CSV)
+    assert (outcome.trials, outcome.missing, outcome.failed) == (len(written), 0, 0)
+    assert len(rows) == written["trial_id"].nunique() < len(written)
+    for case, part in written.groupby("case"):
+        assert part["trial_id"].is_unique, case
+    pool = PoolExecutor(WorkerSetup(), 2)
+    assert table(made, tmp_path / "two", pool) == (tmp_path / "one" / TRIALS_CSV).read_bytes()
+    for folder in ("one", "two"):
+        journal = (tmp_path / folder / JOURNAL).read_bytes()
+        assert journal.count(b"\n") == len(rows)
+    again, _ = running.run(made, tmp_path / "two")
+    assert (again.trials, again.missing) == (len(written), 0)
+    assert merged(made, tmp_path / "merged", 3) == (tmp_path / "one" / TRIALS_CSV).read_bytes()
+
+
+def test_rounds_do_not_look_through_all_repetitions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A block of a point costs what is in it, however many repetitions there could be."""
+    looks = 0
+    has = Selection.has
+
+    def counted(self: Selection, cell: int, image: int, position: int) -> bool:
+        nonlocal looks
+        looks += 1
+        return has(self, cell, image, position)
+
+    monkeypatch.setattr(Selection, "has", counted)
+    made = planned(tmp_path, "repetitions=1000", "stop={trials: 10, every: 5}")
+    outcome, rows = running.run(made, tmp_path / "out")
+    assert len(rows) == outcome.trials == 6 * 10
+    assert looks < 10 * len(rows)
 
 
 SABOTAGE = '''
@@ -171,6 +231,87 @@ class Sabotage(Metric):
             raise ArithmeticError("no\\nbrightness")
         return float(picture.mean())
 '''
+
+
+FLAT = """
+from dataclasses import dataclass
+
+import numpy as np
+
+from testbed.plugin_api import Metric, register_metric
+
+
+@register_metric("flat")
+@dataclass(frozen=True)
+class Flat(Metric):
+    column = "flat"
+    label = "brightness"
+    higher_is_better = True
+    bounds = (0.0, 255.0)
+
+    def measure(self, source, picture):
+        return np.float32(0.5)
+"""
+
+
+def test_numbers_of_any_kind_can_be_journalled(tmp_path: Path) -> None:
+    (tmp_path / "flat.py").write_text(FLAT)
+    made = planned(tmp_path, "plugins=[flat.py]", "metrics=flat", "repetitions=1", "link.snr_db=9")
+    _, rows = running.run(made, tmp_path / "out")
+    assert {row["flat"] for row in rows.values()} == {0.5}
+
+
+def test_a_strip_leaves_out_what_has_no_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It raised an error, or ended its process: it is not tried again for a figure."""
+    shown = []
+    monkeypatch.setattr(strip, "draw_strip", lambda _, rows, path: shown.append(rows) or [path])
+    made = planned(tmp_path, "figures={strip: {image: 0}}", "link.channel=awgn")
+    known = {trial.trial_id for trial in made.trials if trial.link.snr_db != 9}
+    assert strip.draw_scenario_strips(made, known, tmp_path, {"jpeg": "JPEG"})
+    (((_, pictures),),) = shown
+    words = [picture.caption for picture in pictures]
+    assert [" 6 dB" in words[0], " 20 dB" in words[1], len(words)] == [True, True, 2]
+
+
+MASKED = """
+from dataclasses import dataclass
+import signal, time
+
+from testbed.plugin_api import Metric, register_metric
+
+
+@register_metric("masked")
+@dataclass(frozen=True)
+class Masked(Metric):
+    column = "masked"
+    label = "whether Ctrl-C is kept from the process"
+    higher_is_better = True
+    bounds = (0.0, 1.0)
+
+    def measure(self, source, picture):
+        time.sleep(0.1)
+        return float(signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+"""
+
+
+def test_what_cannot_travel_to_a_worker_is_told_in_one_line(tmp_path: Path) -> None:
+    words = "        object.__setattr__(self, 'value_of', lambda: 0.5)\n"
+    (tmp_path / "flat.py").write_text(f"{FLAT}\n    def __post_init__(self):\n{words}")
+    made = planned(tmp_path, "plugins=[flat.py]", "metrics=flat", "repetitions=1")
+    pool = PoolExecutor(WorkerSetup(made.scenario.plugins), 2)
+    with pytest.raises(WorkerError, match="use --workers 1"):
+        running.run(made, tmp_path / "out", pool)
+
+
+def test_ctrl_c_reaches_no_worker(tmp_path: Path) -> None:
+    """Whichever task has started it."""
+    (tmp_path / "masked.py").write_text(MASKED)
+    made = planned(tmp_path, "plugins=[masked.py]", "metrics=masked", "repetitions=2")
+    pool = PoolExecutor(WorkerSetup(made.scenario.plugins), 2)
+    _, rows = running.run(made, tmp_path / "out", pool, images_at_once=1)
+    assert {row["masked"] for row in rows.values()} == {1.0}
 
 
 @pytest.mark.parametrize("how", ["raise", "kill"])
@@ -230,6 +371,14 @@ def test_merge_writes_what_a_run_in_one_piece_writes(tmp_path: Path) -> None:
     for name in names:
         if str(name) not in own:
             assert (out / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name
+
+
+def test_a_shard_does_not_take_the_place_of_a_whole_run(tmp_path: Path) -> None:
+    file = tmp_path / "parts.yaml"
+    file.write_text(SCENARIO)
+    (tmp_path / "certification.json").write_text("{}")
+    said = invoke("run", file, "--out", tmp_path, "--shard", "1/2", code=1)
+    assert "holds a whole run: choose another folder with --out" in said
 
 
 @pytest.mark.parametrize(

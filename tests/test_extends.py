@@ -1,5 +1,6 @@
 """Scenarios that extend others: what is inherited, where errors point, and where paths start."""
 
+import os
 import random
 from copy import deepcopy
 from pathlib import Path
@@ -224,6 +225,13 @@ def test_what_cannot_be_extended(tmp_path: Path, own: str, message: str) -> None
         own=own + "\n",
     )
     assert message in problem_of(path)
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "own.yaml").write_text("extends: pipe\n")
+    with pytest.raises(ScenarioError, match=r"own.yaml:1:1: extends: .*pipe is no file"):
+        load_scenario(tmp_path / "own.yaml")
 
 
 def test_extends_cannot_be_set(tmp_path: Path) -> None:

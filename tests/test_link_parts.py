@@ -137,6 +137,13 @@ def test_mistakes(link: str, message: str) -> None:
     assert message in str(caught.value)
 
 
+def test_lists_that_multiply_beyond_measure_are_refused() -> None:
+    many = list(range(2, 302))
+    loss = {"type": "gilbert_elliott", "mean_loss": [k / 1000 for k in many], "mean_burst": many}
+    with pytest.raises(ScenarioError, match="expected at most 10000 in all, found more"):
+        scenario_of(f"packet_loss: {loss}")
+
+
 def test_the_schema_offers_every_parameter() -> None:
     schema = Scenario.model_json_schema()
     assert json.loads(json.dumps(schema)) == schema

@@ -60,6 +60,15 @@ def test_trials_keep_their_types_and_values(tmp_path: Path, monkeypatch) -> None
     assert not list(tmp_path.glob("*.partial"))
 
 
+def test_names_may_have_line_breaks(tmp_path: Path, monkeypatch) -> None:
+    import pyarrow.parquet
+
+    monkeypatch.setattr(module, "BLOCK_BYTES", 1 << 12)
+    names = ["a\nb.png", "c.png"] * 216
+    path = write_parquet(trials(tmp_path, image=names))
+    assert pyarrow.parquet.read_table(path)["image"].to_pylist() == names
+
+
 def test_statistics_and_tables_without_rows(tmp_path: Path) -> None:
     paths = write_statistics(trials(tmp_path), METRICS, "none", tmp_path)
     statistics, differences = (pd.read_parquet(write_parquet(path)) for path in paths)

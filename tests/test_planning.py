@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from running import expand_trials
 
 from channels.channel import Channel
 from channels.fading import Awgn, RayleighBlock
@@ -26,7 +27,7 @@ from testbed.scenario_loading import check_document
 from testbed.simulation import rows_of, simulate
 from testbed.tables_command import verify_tables
 from testbed.transmission import transmit
-from testbed.trials import expand_links, expand_trials
+from testbed.trials import expand_links
 from testbed.work import Work
 from testbed.yaml_source import parse_document
 

@@ -485,6 +485,56 @@ def test_a_file_that_a_parameter_names_counts_by_its_content(load, tmp_path: Pat
     assert make_codec(section)._codec.table == tmp_path / "a.txt"
 
 
+def test_a_file_that_may_be_none_and_one_by_default_count_by_their_content(
+    load, tmp_path: Path
+) -> None:
+    (tmp_path / "default.txt").write_text("1")
+    text = LOSS.replace(
+        "    def __post_init__",
+        "    file: Path | None = None\n"
+        f"    other: Path = Path({str(tmp_path / 'default.txt')!r})\n    def __post_init__",
+    )
+    text = "from pathlib import Path\n" + text
+    scenario = SCENARIO + "  packet_loss: {type: every, file: a.txt}\n"
+    seen: list[str] = []
+    for name, content in (("a.txt", "1"), ("a.txt", "2"), ("default.txt", "2")):
+        (tmp_path / name).write_text(content)
+        loaded = load(scenario, mine=text)
+        assert make_part("packet loss", loaded.link.packet_loss[0]).file == tmp_path / "a.txt"
+        own = ids_of(loaded)
+        assert not set(own) & set(seen)
+        seen += own
+    ids_of(load(scenario.replace("a.txt", "null"), mine=text))
+
+
+def test_a_mean_loss_may_be_none(load) -> None:
+    text = LOSS.replace("    def __post", "    mean_loss: float | None = 0.5\n    def __post")
+    scenario = SCENARIO + "  packet_loss: {type: every, mean_loss: [null, 0.25]}\n"
+    unknown, stated = load(scenario, mine=text).link.packet_loss
+    assert (unknown.mean_loss, unknown.loss_model) == (None, "every(mean_loss=None)")
+    assert (stated.mean_loss, stated.loss_model) == (0.25, "every")
+
+
+def test_texts_that_look_like_several_are_other_trials(load) -> None:
+    text = LOSS.replace(
+        "    def __post_init__",
+        "    words: tuple[str, ...] = ()\n    tag: str | None = 'x'\n    def __post_init__",
+    )
+    alike = [
+        "{words: [a b]}", "{words: [a, b]}", "{tag: null}", "{tag: None}",
+        "{tag: 'b, words=[c]'}", "{tag: b, words: [c]}", "{words: ['[c]', 'd']}",
+    ]  # fmt: skip
+    ids = []
+    for keys in alike:
+        scenario = SCENARIO + f"  packet_loss: {{type: every, {keys[1:-1]}}}\n"
+        ids += ids_of(load(scenario, mine=text))
+    assert len(set(ids)) == len(ids) == 2 * len(alike)
+    problem = problem_of(
+        load, SCENARIO + '  packet_loss: {type: every, tag: "\\0image"}\n', mine=text
+    )
+    assert "expected text on one line, found the text '\\x00image'" in problem
+
+
 def test_plugins_of_an_extended_scenario_start_from_its_folder(tmp_path: Path) -> None:
     (tmp_path / "base").mkdir()
     (tmp_path / "base" / "mine.py").write_text(LOSS)

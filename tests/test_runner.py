@@ -17,6 +17,7 @@ import running
 from channels.catalogue import CHANNELS, PACKET_LOSSES
 from codec.base import DecodedImage, ReceivedLayer
 from testbed.check_command import check_scenario
+from testbed.errors import ScenarioError
 from testbed.executors import PoolExecutor
 from testbed.figures import draw_figures, read_table
 from testbed.journal import JOURNAL
@@ -282,3 +283,21 @@ def test_what_a_loss_model_does_not_state_is_not_a_number(tmp_path: Path) -> Non
     assert draw_figures(table, tmp_path)[0]
     # The journal gives the same row back.
     assert run(plan(load_scenario(file)), tmp_path / "out").read_text() == path.read_text()
+
+
+def test_two_pictures_of_one_name_are_refused(tmp_path: Path) -> None:
+    """The table has no other key of a picture: pairs would be of different ones."""
+    from PIL import Image
+
+    for folder, seed in (("a", 20), ("b", 60)):
+        (tmp_path / folder).mkdir()
+        Image.effect_noise((16, 16), seed).convert("RGB").save(tmp_path / folder / "one.png")
+    file = tmp_path / "two.yaml"
+    text = "images: [{}]\ncodecs: {{type: jpeg}}\nlink: {{snr_db: 20}}\n"
+    file.write_text(text.format("a/one.png, b/one.png"))
+    with pytest.raises(ScenarioError, match=r"two.yaml:1:2\d: images\[1\]: expected one picture"):
+        plan(load_scenario(file))
+    file.write_text(text.format("a/one.png, a/*.png"))
+    assert len(plan(load_scenario(file)).images) == 1
+    file.write_text(text.format('"*/one.png"'))
+    assert len(plan(load_scenario(file)).images) == 2

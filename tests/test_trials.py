@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from running import expand_trials
 
 from testbed.scenario import Scenario
 from testbed.scenario_loading import check_document, load_scenario
 from testbed.scenario_values import MODULATION_BITS
-from testbed.trials import budget_channel_uses, expand_links, expand_trials
+from testbed.trials import budget_channel_uses, expand_links
 from testbed.yaml_source import parse_document
 
 QUICKSTART = Path(__file__).parent.parent / "scenarios" / "quickstart.yaml"

@@ -3,6 +3,7 @@
 import itertools
 import json
 import textwrap
+import time
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from testbed.overlay import Overlay
 from testbed.plan import plan
 from testbed.scenario import Scenario, canonical_json
 from testbed.scenario_loading import check_document, load_scenario
-from testbed.variations import MAX_VARIANTS
+from testbed.variations import MAX_VARIANTS, combinations
 from testbed.yaml_source import parse_document, parse_override
 
 SCENARIOS = Path(__file__).parent.parent / "scenarios"
@@ -55,6 +56,26 @@ def cases_of(scenario: Scenario) -> list[str]:
 
 
 # --- What varies ----------------------------------------------------------------------------
+
+
+def test_a_dotted_key_of_vary_is_set_as_it_is_written() -> None:
+    vary = "vary: {grid: {packets.max_bytes: [64, 128]}, cases: {one: {link.cbr: 1/3}}}\n"
+    sets = ["vary.grid.packets.max_bytes=[32]", "vary.cases.one.link.cbr=1/2"]
+    scenario = scenario_of(vary, sets)
+    assert cases_of(scenario) == ["one, packets.max_bytes=32"]
+    assert scenario.packets.max_bytes == 32
+    assert [str(each) for each in scenario.link.cbr] == ["1/2"]
+
+
+def test_many_cases_with_keys_of_their_own_are_checked_at_once() -> None:
+    cases = (
+        f"    c{i}: {{{', '.join(f'no.k{i}_{j}: 1' for j in range(9))}}}\n" for i in range(800)
+    )
+    text = "vary:\n  cases:\n" + "".join(cases)
+    document = parse_document((BASE + text).encode(), "f.yaml")
+    start = time.process_time()
+    assert len(combinations(document)) == 800
+    assert time.process_time() - start < 5
 
 
 @pytest.mark.parametrize("vary", ["", "vary: null\n"])
