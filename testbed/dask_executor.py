@@ -67,6 +67,9 @@ class DaskExecutor:
         self._opened = ExitStack()
         self._ends = weakref.finalize(self, self._opened.close)
 
+    def prepare(self) -> None:
+        """See Executor."""
+
     def close(self) -> None:
         """Ends the connection and the processes that were started for it."""
         self._client = None

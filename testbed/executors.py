@@ -15,7 +15,7 @@ import threading
 from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import islice
 from multiprocessing import resource_tracker
 from typing import Protocol
@@ -40,6 +40,10 @@ class Executor(Protocol):
 
     workers: int
 
+    def prepare(self) -> None:
+        """Begins what takes time, while the caller still looks for works. Need not be called."""
+        ...
+
     def results(self, works: Iterable[Work]) -> Iterator[WorkResult]:
         """What comes of each work, in any order. Raises WorkerError. May be called again."""
         ...
@@ -56,6 +60,9 @@ class SerialExecutor:
 
     def __init__(self, setup: WorkerSetup) -> None:
         self._setup = setup
+
+    def prepare(self) -> None:
+        """See Executor."""
 
     def results(self, works: Iterable[Work]) -> Iterator[WorkResult]:
         """See Executor."""
@@ -76,6 +83,15 @@ class PoolExecutor:
     def __init__(self, setup: WorkerSetup, workers: int) -> None:
         self._setup, self.workers = setup, workers
         self._pool: ProcessPoolExecutor | None = None
+
+    def prepare(self) -> None:
+        """See Executor."""
+        if self._pool is None:
+            self._pool = _begun(self._setup, self.workers)
+            for _ in range(self.workers):
+                # Each task starts a process, until there are enough.
+                with _no_interrupts(), suppress(BrokenProcessPool):
+                    self._pool.submit(_nothing)
 
     def close(self) -> None:
         """See Executor."""
@@ -102,8 +118,8 @@ class PoolExecutor:
         self, first: list[Work], queue: Iterator[Work]
     ) -> Generator[WorkResult, None, list[Work]]:
         """What comes of `first` and of the queue; returns works that a dead pool did not do."""
-        if self._pool is None:
-            self._pool = _begun(self._setup, self.workers)
+        self.prepare()
+        assert self._pool is not None
         pending: dict[Future[WorkResult], Work] = {}
         suspects = _hand_out(self._pool, first, pending)
         while pending and not suspects:

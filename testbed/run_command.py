@@ -6,6 +6,7 @@ import csv
 import shlex
 import time
 from collections.abc import Container, Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
@@ -137,9 +138,12 @@ def run_scenario(
         with Journal(folder) as journal, RunLog(run) as log, ProgressFile(run) as progress:
             # First: a codec's fingerprint may name the device.
             executor = _executor(scenario, options)
-            planned = plan(scenario)
-            watch = Watch(run, (log, progress, report))
-            outcome = run_trials(planned, journal, executor, shard=options.part, monitor=watch)
+            with closing(executor):
+                # Processes start while this one looks at the pictures.
+                executor.prepare()
+                planned = plan(scenario)
+                watch = Watch(run, (log, progress, report))
+                outcome = run_trials(planned, journal, executor, shard=options.part, monitor=watch)
             watch.simulated(outcome.trials, outcome.trials - outcome.missing)
             wall_s = time.perf_counter() - start
             _finish(planned, outcome, journal, folder, command, run, report, watch, options, wall_s)
