@@ -30,7 +30,7 @@ from math import log10
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from channels.block_errors import DEFAULT_WORDS, BlockErrorCurve, error_curve
 from channels.channel import Channel, check_range
@@ -294,7 +294,7 @@ class MeasuredRate:
 
     def interval(self, confidence: float = 0.95) -> tuple[float, float]:
         """Wilson's interval for the true rate, within 0 .. 1."""
-        return wilson_interval(self.rate, self.packets, float(norm.ppf(0.5 + confidence / 2.0)))
+        return wilson_interval(self.rate, self.packets, float(ndtri(0.5 + confidence / 2.0)))
 
 
 @dataclass(frozen=True)

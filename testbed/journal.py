@@ -113,9 +113,13 @@ class Journal:
 
     def add(self, rows: Iterable[Row], failures: Iterable[Failure] = ()) -> None:
         """Appends rows and failures; when it returns they are on the disk. Raises OutputError."""
-        lines = [line_of(row, FORMAT) for row in rows]
-        lines += [line_of(failure.content(), FAILURE_FORMAT) for failure in failures]
-        self._append(lines)
+        self.add_lines([line_of(row, FORMAT) for row in rows], failures)
+
+    def add_lines(self, rows: Iterable[bytes], failures: Iterable[Failure] = ()) -> None:
+        """The same of rows that are lines already."""
+        self._append(
+            [*rows, *(line_of(failure.content(), FAILURE_FORMAT) for failure in failures)]
+        )
 
     def absorb(self, other: Journal) -> None:
         """Appends the rows of another journal that this one does not have. Raises OutputError."""
@@ -150,7 +154,7 @@ class Journal:
     def failures(self) -> Iterator[Failure]:
         """Trials whose last attempt raised an error."""
         for offset in self._failed.values():
-            yield Failure.of(_content(_line_at(self._file.fileno(), offset)))
+            yield Failure.of(content_of(_line_at(self._file.fileno(), offset)))
 
 
 def _lines(path: Path) -> Iterator[bytes]:
@@ -190,7 +194,8 @@ def _is_older_row(line: bytes) -> bool:
     return isinstance(row, dict) and "trial_id" in row
 
 
-def _content(line: bytes) -> dict[str, Any]:
+def content_of(line: bytes) -> dict[str, Any]:
+    """What `line_of` made a line of; ValueError or KeyError for what is none."""
     content: dict[str, Any] = json.loads(line)
     del content["format"], content["crc32"]
     return content
@@ -218,7 +223,7 @@ class _Rows(Mapping[str, Row]):
         offset = self._index.get(trial_id)
         if offset is None:
             raise KeyError(trial_id)
-        return _content(_line_at(self._file, offset))
+        return content_of(_line_at(self._file, offset))
 
     def __contains__(self, trial_id: object) -> bool:
         return isinstance(trial_id, str) and self._index.get(trial_id) is not None

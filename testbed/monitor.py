@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from testbed.journal import content_of
 from testbed.work import WorkResult
 
 WINDOW_S = 30.0
@@ -138,7 +139,7 @@ class Watch(Monitor):
     def took(self, result: WorkResult, done: int, total: int) -> None:
         """See Monitor."""
         # Not the growth of `done`: with stopping rules known trials come to it one by one.
-        self._rate.add(len(result.rows) + len(result.failures), self._clock())
+        self._rate.add(len(result.lines) + len(result.failures), self._clock())
         self.progress = replace(
             self.progress,
             total=total,
@@ -173,8 +174,8 @@ class Watch(Monitor):
 
 def point_words(result: WorkResult) -> str:
     """Codec, channel and SNR of a work's last trial, with the variation if there are some."""
-    if result.rows:
-        last = result.rows[-1]
+    if result.lines:
+        last = content_of(result.lines[-1])
         case, channel, snr_db = last["case"], last["channel"], last["snr_db"]
     elif result.failures:
         failure = result.failures[-1]

@@ -136,11 +136,13 @@ def run_scenario(
         run = options.facts(scenario, folder, command)
         # The folder first: whether results can be kept is known before anything is loaded.
         with Journal(folder) as journal, RunLog(run) as log, ProgressFile(run) as progress:
-            # First: a codec's fingerprint may name the device.
-            executor = _executor(scenario, options)
-            with closing(executor):
-                # Processes start while this one looks at the pictures.
-                executor.prepare()
+            setup = options.setup(scenario)
+            with closing(_executor(setup, options)) as executor:
+                if options.device == "cpu":
+                    # Processes start while this one looks at codecs and pictures.
+                    executor.prepare()
+                # Before the plan: a codec's fingerprint may name the device.
+                _begin(setup)
                 planned = plan(scenario)
                 watch = Watch(run, (log, progress, report))
                 outcome = run_trials(planned, journal, executor, shard=options.part, monitor=watch)
@@ -221,13 +223,17 @@ def _is_no_other(folder: Path, options: RunOptions) -> None:
         )
 
 
-def _executor(scenario: Scenario, options: RunOptions) -> Executor:
-    """Raises ExecutorError."""
-    setup, workers = options.setup(scenario), options.processes
+def _begin(setup: WorkerSetup) -> None:
+    """Sets this process up as one that works. Raises ExecutorError."""
     try:
         setup.begin()
     except CodecError as error:
-        raise ExecutorError(f"--device {options.device}: {error}") from None
+        raise ExecutorError(f"--device {setup.device}: {error}") from None
+
+
+def _executor(setup: WorkerSetup, options: RunOptions) -> Executor:
+    """Raises ExecutorError."""
+    workers = options.processes
     if options.executor in (None, "pool"):
         return SerialExecutor(setup) if workers == 1 else PoolExecutor(setup, workers)
     scheme, _, address = str(options.executor).partition("://")

@@ -244,8 +244,8 @@ class _Run:
             return
         works = open_works(self.plan, wanted, selection, self.journal.rows, self.images_at_once)
         for result in self.executor.results(works):
-            self.journal.add(result.rows, result.failures)
-            self.done += len(result.rows)
+            self.journal.add_lines(result.lines, result.failures)
+            self.done += len(result.lines)
             self.outcome.failed += len(result.failures)
             self.outcome.seconds.setdefault(result.codec, Seconds()).add(result.seconds)
             self.outcome.cache += result.cache

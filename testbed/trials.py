@@ -13,7 +13,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, Literal
 
 from testbed.adaptation import Adaptation
@@ -234,7 +234,7 @@ class Point:
 
     def trial_id(self, image_name: str, image_sha256: str, repetition: int) -> str:
         """See Trial."""
-        image = canonical_json({"name": image_name, "sha256": image_sha256})
+        image = _image_text(image_name, image_sha256)
         first, second, third = self.around
         text = f"{first}{image}{second}{repetition}{third}"
         return hashlib.sha256(text.encode()).hexdigest()[:16]
@@ -245,6 +245,11 @@ class Point:
             self.trial_id(image_name, image_sha256, repetition),
             self.codec_index, self.codec_name, image_index, image_name, self.link, repetition,
         )  # fmt: skip
+
+
+@lru_cache(maxsize=1 << 16)
+def _image_text(name: str, sha256: str) -> str:
+    return canonical_json({"name": name, "sha256": sha256})
 
 
 _IMAGE, _REPETITION = "\0image", "\0repetition"

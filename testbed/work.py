@@ -93,10 +93,13 @@ class Seconds:
 
 @dataclass(frozen=True)
 class WorkResult:
-    """What came of a work: a row or a failure for each of its trials."""
+    """What came of a work: a row or a failure for each of its trials.
+
+    lines: the rows as the journal has them, so that the process that keeps it has only to append.
+    """
 
     codec: str
-    rows: list[Row]
+    lines: list[bytes]
     failures: list[Failure]
     seconds: Seconds
     tracebacks: tuple[str, ...] = ()
@@ -105,3 +108,10 @@ class WorkResult:
     """What came of the cache of streams during the work."""
     peak_mib: float = 0.0
     """The most memory that the process which did it ever had."""
+
+    @property
+    def rows(self) -> list[Row]:
+        """What `lines` say."""
+        from testbed.journal import content_of
+
+        return [content_of(line) for line in self.lines]

@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from testbed.journal import FORMAT, line_of
 from testbed.peak_memory import peak_memory_mib
 from testbed.plugins import Plugin, load_plugins
 from testbed.simulation import rows_of, taken_cache_use, use_stream_cache
@@ -53,25 +54,29 @@ def _outcome_of(work: Work) -> WorkResult:
     seconds = Seconds()
     # What follows is outside the handling of the first error, so that no traceback has it, too.
     with suppress(Exception):
-        return WorkResult(work.codec.name, rows_of(work, seconds), [], seconds)
+        return WorkResult(work.codec.name, _lines_of(work, seconds), [], seconds)
     if len(work.trials) > 1:
         first, second = map(_outcome_of, halves(work))
         seconds.add(first.seconds)
         seconds.add(second.seconds)
         return WorkResult(
             work.codec.name,
-            first.rows + second.rows,
+            first.lines + second.lines,
             first.failures + second.failures,
             seconds,
             first.tracebacks + second.tracebacks,
         )
     try:
-        return WorkResult(work.codec.name, rows_of(work, seconds), [], seconds)
+        return WorkResult(work.codec.name, _lines_of(work, seconds), [], seconds)
     except Exception as error:
         words = f"{type(error).__name__}: {error}"
         return WorkResult(
             work.codec.name, [], [failure_of(work, words)], seconds, (traceback.format_exc(),)
         )
+
+
+def _lines_of(work: Work, seconds: Seconds) -> list[bytes]:
+    return [line_of(row, FORMAT) for row in rows_of(work, seconds)]
 
 
 def halves(work: Work) -> tuple[Work, Work]:

@@ -58,7 +58,7 @@ def facts(folder: Path) -> RunFacts:
 
 def result(rows: int, *failures: Failure, **more: Any) -> WorkResult:
     row = {"trial_id": "1" * 16, "case": "", "channel": "awgn", "snr_db": 12.0}
-    return WorkResult("jpeg", [row] * rows, list(failures), Seconds(), **more)
+    return WorkResult("jpeg", [line_of(row, FORMAT)] * rows, list(failures), Seconds(), **more)
 
 
 @pytest.fixture

@@ -103,12 +103,12 @@ from testbed.journal import Journal
 name, moment = sys.argv.pop(1).split("-")
 def send() -> None:
     os.kill(os.getpid(), getattr(signal, name))
-add = Journal.add
+add_lines = Journal.add_lines
 def add_and_send(self, rows, failures) -> None:
-    add(self, rows, failures)
+    add_lines(self, rows, failures)
     send()
 if moment == "journal":
-    Journal.add = add_and_send
+    Journal.add_lines = add_and_send
 else:
     atexit.register(send)
 main()
