@@ -33,13 +33,14 @@ class BenchError(TestbedError):
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """One run. overhead: of the workers' time what is not spent in codecs, links and metrics, over
-    what is spent in codecs and links; start: before the first and after the last work, of that.
+    """One run. start_s: until a worker began. overhead: of the workers' time from there what is not
+    spent in codecs, links and metrics, over what is spent in codecs and links.
     """
 
     scale: int
     workers: int
     trials: int
+    start_s: float
     wall_s: float
     finish_s: float
     codec_and_link_s: float
@@ -53,17 +54,17 @@ class Measured:
         stages = found["by_codec_s"].values()
         measure_s = sum(each["measure"] for each in stages)
         work_s = sum(sum(each.values()) for each in stages) - measure_s
-        idle_s = found["wall_s"] * found["workers"] - work_s - measure_s
+        idle_s = (found["wall_s"] - found["start_s"]) * found["workers"] - work_s - measure_s
         return cls(
-            scale, found["workers"], found["simulated_trials"], found["wall_s"],
+            scale, found["workers"], found["simulated_trials"], found["start_s"], found["wall_s"],
             found["finish_s"], work_s, measure_s, idle_s / work_s,
             found["peak_mib"]["parent"], found["peak_mib"]["largest_worker"],
         )  # fmt: skip
 
 
 COLUMNS = (
-    "scale", "workers", "trials", "wall_s", "finish_s", "codec_and_link_s", "measure_s", "overhead",
-    "parent_mib", "worker_mib",
+    "scale", "workers", "trials", "start_s", "wall_s", "finish_s", "codec_and_link_s", "measure_s",
+    "overhead", "parent_mib", "worker_mib",
 )  # fmt: skip
 
 
@@ -111,7 +112,8 @@ def _print(rows: Sequence[Measured]) -> None:
         table.add_column(column, justify="right")
     for row in rows:
         table.add_row(*(_text(getattr(row, column)) for column in COLUMNS))
-    console = Console()
+    # As wide as it needs to be also where the output is a file.
+    console = Console(width=max(120, Console().width))
     console.print(table)
     one = next(row for row in rows if row.workers == 1)
     two = next((row for row in rows if row.workers == 2 and row.scale == one.scale), None)

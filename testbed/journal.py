@@ -117,9 +117,7 @@ class Journal:
 
     def add_lines(self, rows: Iterable[bytes], failures: Iterable[Failure] = ()) -> None:
         """The same of rows that are lines already."""
-        self._append(
-            [*rows, *(line_of(failure.content(), FAILURE_FORMAT) for failure in failures)]
-        )
+        self._append([*rows, *(line_of(failure.content(), FAILURE_FORMAT) for failure in failures)])
 
     def absorb(self, other: Journal) -> None:
         """Appends the rows of another journal that this one does not have. Raises OutputError."""

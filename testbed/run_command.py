@@ -39,7 +39,7 @@ from testbed.sharding import WHOLE, Shard, ShardError
 from testbed.statistics import write_statistics
 from testbed.stream_cache import streams_folder
 from testbed.strip import draw_scenario_strips
-from testbed.timings import write_timings
+from testbed.timings import Took, write_timings
 from testbed.trials_table import drawn_columns, read_table
 from testbed.work import Failure
 from testbed.worker import WorkerSetup
@@ -145,10 +145,11 @@ def run_scenario(
                 _begin(setup)
                 planned = plan(scenario)
                 watch = Watch(run, (log, progress, report))
+                planned_s = time.perf_counter() - start
                 outcome = run_trials(planned, journal, executor, shard=options.part, monitor=watch)
             watch.simulated(outcome.trials, outcome.trials - outcome.missing)
-            wall_s = time.perf_counter() - start
-            _finish(planned, outcome, journal, folder, command, run, report, watch, options, wall_s)
+            took = Took(planned_s + outcome.waited_s, time.perf_counter() - start)
+            _finish(planned, outcome, journal, folder, command, run, report, watch, options, took)
 
 
 def merge_shards(
@@ -256,11 +257,11 @@ def _finish(
     report: Report,
     watch: Watch,
     options: RunOptions,
-    simulated_s: float | None = None,
+    took: Took | None = None,
 ) -> None:
     """From the journal to the table and, of a whole run, certification and figures.
 
-    simulated_s: what it took until here; None of a merge, which leaves no timings.
+    took: what it took until here; None of a merge, which leaves no timings.
     """
     start = time.perf_counter()
     selection, whole = outcome.selection, options.part == WHOLE
@@ -292,9 +293,9 @@ def _finish(
             names = ", ".join(path.name for path in written)
             report.wrote(folder / FIGURES, names, written)
         report.certified(certification, certificate)
-    if simulated_s is not None:
+    if took is not None:
         finish_s = time.perf_counter() - start
-        report.wrote(write_timings(folder, outcome, simulated_s, finish_s, options.processes))
+        report.wrote(write_timings(folder, outcome, took, finish_s, options.processes))
     watch.finished()
     if failures:
         raise FailedTrials(

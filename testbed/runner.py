@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import takewhile
@@ -48,6 +49,8 @@ class Outcome:
     """By codec: where the time of this run went."""
     cache: CacheUse = field(default_factory=CacheUse)
     """What came of the cache of streams in this run."""
+    waited_s: float = 0.0
+    """From the first work that was handed out until a worker began with it."""
     worker_mib: float = 0.0
     """The most memory that a worker had."""
 
@@ -243,7 +246,12 @@ class _Run:
         if self.executor is None:
             return
         works = open_works(self.plan, wanted, selection, self.journal.rows, self.images_at_once)
+        start, is_first = time.perf_counter(), not self.outcome.seconds
         for result in self.executor.results(works):
+            if is_first:
+                own_s = sum(result.seconds.by_stage.values())
+                self.outcome.waited_s = max(0.0, time.perf_counter() - start - own_s)
+                is_first = False
             self.journal.add_lines(result.lines, result.failures)
             self.done += len(result.lines)
             self.outcome.failed += len(result.failures)

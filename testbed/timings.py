@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,19 @@ from testbed.runner import Outcome
 TIMINGS = "timings.json"
 
 
-def timings(outcome: Outcome, wall_s: float, finish_s: float, workers: int) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Took:
+    """Seconds of a run: until a worker began, and until all was simulated, the first included."""
+
+    start_s: float
+    wall_s: float
+
+
+def timings(outcome: Outcome, took: Took, finish_s: float, workers: int) -> dict[str, Any]:
     """Of this run alone, in seconds.
 
-    wall_s: until all was simulated, reading the scenario and its pictures included. finish_s: from
-    there to the last figure.
+    start_s: until a worker began: imports, codecs, pictures. wall_s: until all was simulated, start
+    included. finish_s: from there to the last figure.
 
     busy_s: what workers spent in codecs, links and metrics, together. overhead: of the workers'
     time what is not that, as a share of it: start-up, handing out, journal, waiting at the end.
@@ -28,12 +36,13 @@ def timings(outcome: Outcome, wall_s: float, finish_s: float, workers: int) -> d
     stages = {codec: dict(each.by_stage) for codec, each in outcome.seconds.items()}
     busy_s = sum(sum(each.values()) for each in stages.values())
     return {
-        "wall_s": wall_s,
+        "start_s": took.start_s,
+        "wall_s": took.wall_s,
         "finish_s": finish_s,
         "workers": workers,
         "simulated_trials": outcome.trials - outcome.reused - outcome.missing,
         "busy_s": busy_s,
-        "overhead": (wall_s * workers - busy_s) / busy_s if busy_s else None,
+        "overhead": (took.wall_s * workers - busy_s) / busy_s if busy_s else None,
         "by_codec_s": stages,
         "stream_cache": asdict(outcome.cache),
         "peak_mib": {"parent": peak_memory_mib(), "largest_worker": outcome.worker_mib},
@@ -41,12 +50,12 @@ def timings(outcome: Outcome, wall_s: float, finish_s: float, workers: int) -> d
 
 
 def write_timings(
-    folder: Path, outcome: Outcome, wall_s: float, finish_s: float, workers: int
+    folder: Path, outcome: Outcome, took: Took, finish_s: float, workers: int
 ) -> Path:
     """Writes timings.json; its path. Raises OutputError."""
     path = folder / TIMINGS
     try:
-        path.write_text(json.dumps(timings(outcome, wall_s, finish_s, workers), indent=1) + "\n")
+        path.write_text(json.dumps(timings(outcome, took, finish_s, workers), indent=1) + "\n")
     except OSError as error:
         raise OutputError(f"{path}: cannot write ({error.strerror})") from error
     return path
