@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from channels.link import packet_cost
 from testbed.packets import HEADER_BYTES, LayerLink, capacity_bytes
@@ -21,7 +20,7 @@ class BudgetLine:
     the most that a codec may send if all goes into one layer of these; packet loss and
     retransmissions take no part. `k`, `n`: information and coded bits of the largest packet that
     is sent, CRC and header included in k; of an ideal code, which codes no bits, n is in symbols.
-    `overhead`: channel uses per symbol of that packet.
+    `overhead`: channel uses per symbol of that packet. `codecs`: the names of those that meet it.
     """
 
     point: LinkPoint
@@ -34,18 +33,27 @@ class BudgetLine:
     k: int
     n: int
     overhead: float
+    codecs: tuple[str, ...] = ()
 
     @property
     def capacity_bpp(self) -> float:
         return 8 * self.capacity_bytes / (self.height * self.width)
 
 
-def link_budget(scenario: Scenario, sizes: list[tuple[int, int]]) -> Iterator[BudgetLine]:
+def link_budget(scenario: Scenario, sizes: list[tuple[int, int]]) -> list[BudgetLine]:
     """A line for each size (height, width) and each link point and layer that differs in what a
-    packet costs or in SNR: fading block, packet loss and HARQ change neither.
+    packet costs or in SNR: fading block, packet loss and HARQ change neither. Analog codecs have no
+    packets of bits, and no lines.
     """
-    seen = set()
+    digital = [codec.name for codec in scenario.codecs if not codec.analog]
+    codecs: dict[LinkPoint, list[str]] = {}
+    for name in digital:
+        for point in expand_links(scenario, name):
+            codecs.setdefault(point, []).append(name)
+    found: dict[object, BudgetLine] = {}
     for point in expand_links(scenario):
+        if point not in codecs:
+            continue
         links = layer_links(point)
         for height, width in sizes:
             uses = budget_channel_uses(point.cbr, height, width)
@@ -60,9 +68,10 @@ def link_budget(scenario: Scenario, sizes: list[tuple[int, int]]) -> Iterator[Bu
                     # Of a channel, only the share of the uses that carries symbols counts.
                     setting.channel.symbols_within(uses), point.cbr, height, width,
                 )  # fmt: skip
-                if key not in seen:
-                    seen.add(key)
-                    yield _line(point, name, link, (height, width), uses, scenario)
+                line = found.get(key) or _line(point, name, link, (height, width), uses, scenario)
+                named = {*line.codecs, *codecs[point]}
+                found[key] = replace(line, codecs=tuple(each for each in digital if each in named))
+    return list(found.values())
 
 
 def _line(

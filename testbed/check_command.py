@@ -101,7 +101,7 @@ def examine(scenario: Scenario) -> Checked:
     for variant in planned.variants:
         shapes = (planned.images[index].pixels.shape[:2] for index in variant.images)
         for line in link_budget(variant.scenario, list(dict.fromkeys(shapes))):
-            budget.setdefault(repr(_cells(line)), (variant.case, line))
+            budget.setdefault(repr(_cells(line, variant.scenario)), (variant.case, line))
         each = len(variant.images) * variant.scenario.repetitions
         counts = trials[variant.case] = dict.fromkeys(
             (codec.name for codec in variant.scenario.codecs), 0
@@ -122,21 +122,23 @@ def _print_budget(checked: Checked) -> None:
     for heading in (
         "picture", "CBR", "channel uses", "layers", "modulation", "bits/symbol", "rate",
         "uses/symbol", "erasure rate", "Es/N0 dB", "Eb/N0 dB", "payload bits", "bpp",
-        "largest packet (k, n)",
+        "largest packet (k, n)", "codecs",
     ):  # fmt: skip
         table.add_column(heading, justify="right", no_wrap=True)
     several = len(checked.trials) > 1
     if several:
         table.add_column("variant (the first)", no_wrap=True)
     for case, line in checked.budget:
-        table.add_row(*_cells(line), *([escape(case)] if several else []))
+        cells = _cells(line, checked.scenario)
+        table.add_row(*cells, *([escape(case)] if several else []))
     # As wide as it needs to be also where the output is a file.
-    width = 210 + max(map(len, checked.trials))
+    width = 240 + max(map(len, checked.trials))
     Console(width=max(width, Console().width)).print(table)
 
 
-def _cells(line: BudgetLine) -> tuple[str, ...]:
+def _cells(line: BudgetLine, scenario: Scenario) -> tuple[str, ...]:
     setting, point = line.link.setting, line.point
+    digital = [codec.name for codec in scenario.codecs if not codec.analog]
     return (
         f"{line.width}x{line.height}", str(point.cbr), str(line.budget_uses),
         line.layers if line.layers == "all" else f"{line.layers} of {point.protection}",
@@ -146,6 +148,7 @@ def _cells(line: BudgetLine) -> tuple[str, ...]:
         f"{line.overhead:.3g}", f"{line.link.erasure_rate:.3g}",
         f"{point.snr_db:g}", f"{point.ebn0_db:.2f}", str(8 * line.capacity_bytes),
         f"{line.capacity_bpp:.3f}", f"({line.k}, {line.n})" if line.k else "none fits",
+        "all" if list(line.codecs) == digital else ", ".join(line.codecs),
     )  # fmt: skip
 
 
@@ -181,6 +184,7 @@ def _as_json(checked: Checked) -> dict[str, Any]:
                 "width": line.width,
                 "cbr": str(line.point.cbr),
                 "channel_uses": line.budget_uses,
+                "codecs": list(line.codecs),
                 "layers": line.layers,
                 "protection": line.point.protection,
                 "modulation": line.link.setting.modulation,

@@ -25,8 +25,9 @@ class Took:
 def timings(outcome: Outcome, took: Took, finish_s: float, workers: int) -> dict[str, Any]:
     """Of this run alone, in seconds.
 
-    start_s: until a worker began: imports, codecs, pictures. wall_s: until all was simulated, start
-    included. finish_s: from there to the last figure.
+    start_s: from the reading of the scenario until a worker began; what Python takes to import this
+    is not in it. wall_s: until all was simulated, start included. finish_s: from there to the last
+    figure.
 
     busy_s: what workers spent in codecs, links and metrics, together. overhead: of the workers'
     time what is not that, as a share of it: start-up, handing out, journal, waiting at the end.

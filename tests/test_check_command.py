@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from testbed.budget import link_budget
 from testbed.check_command import check_scenario, examine
 from testbed.plugins import load_plugins
 from testbed.registry import make_codec
@@ -128,3 +129,18 @@ def test_json_says_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     for line in said["budget"]:
         assert str(line["payload_bits"]) in printed
         assert line["variant"] in printed
+
+
+def test_the_budget_says_which_codecs_meet_it(tmp_path: Path) -> None:
+    path = tmp_path / "f.yaml"
+    path.write_text(
+        "images: {source: samples32, limit: 1}\n"
+        "codecs: [{type: jpeg}, {type: webp}, {type: deepjscc}]\n"
+        "link: {snr_db: 10, cbr: 1/6}\n"
+        "sweeps: [{modulation: [qpsk, 16qam]}, {codecs: webp, modulation: 64qam}]\n"
+    )
+    found = {
+        line.link.setting.modulation: line.codecs
+        for line in link_budget(load_scenario(path), [(32, 32)])
+    }
+    assert found == {"qpsk": ("jpeg", "webp"), "16qam": ("jpeg", "webp"), "64qam": ("webp",)}
