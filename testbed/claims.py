@@ -163,7 +163,7 @@ def _planes_claim(planes: pd.DataFrame) -> Claim:
         text = f"{measured.sum():.1f} %"
         if len(behind):
             text += f"; less than the paper's on {'plane' if len(behind) == 1 else 'planes'} "
-            text += _listed(list(behind))
+            text += _listed([str(plane) for plane in behind])
         found.append(Finding(f"rule {rule}", text, bool(measured.sum() >= claimed.sum())))
     total = planes[planes["rule"] == planes["rule"].iloc[0]][paper].sum().sum()
     return Claim(

@@ -68,6 +68,8 @@ def read_curves(path: Path) -> pd.DataFrame:
     table = pd.read_csv(path, dtype=_COLUMNS)
     if missing := [name for name in _COLUMNS if name not in table]:
         raise ValueError(f"expected the columns {', '.join(missing)}, found none of that name")
+    if not ((table["bpp"] > 0) & (table["bpp"] < np.inf)).all():
+        raise ValueError("bpp: expected rates above 0, found others")
     return table
 
 

@@ -20,6 +20,7 @@ from codec.profile import WEIGHTS_FOLDER, load_profile
 from testbed.claims_markdown import write_claims
 from testbed.errors import OutputError, ScenarioError
 from testbed.ldpc_quality import known_points
+from testbed.rate_curve import read_curves
 from testbed.yaml_source import parse_document
 
 
@@ -141,3 +142,15 @@ def test_the_wrong_byte_behind_a_byte_order_mark_is_the_one_that_is_named() -> N
     with pytest.raises(ScenarioError, match="0xff") as error:
         parse_document(b"\xef\xbb\xbfa: 1\nb\xff: 2\n", "f.yaml")
     assert (error.value.line, error.value.column) == (2, 2)
+
+
+def test_curves_at_no_rate_are_refused(tmp_path: Path) -> None:
+    """Their ratio to another's rate would be none."""
+    path = tmp_path / "figure2.csv"
+    text = (Path(__file__).parent.parent / "results" / "reference" / "figure2.csv").read_text()
+    path.write_text(text)
+    table = read_curves(path)
+    assert len(table) > 100
+    table.assign(bpp=table["bpp"].where(table.index != 3, 0.0)).to_csv(path, index=False)
+    with pytest.raises(ValueError, match="bpp: expected rates above 0"):
+        read_curves(path)

@@ -111,6 +111,8 @@ def _wild(tensor: Tensor, random: Random) -> Tensor:
     """With some or all values replaced by the ends of a type's range, or by what is no number."""
     if probably(random, 0.3) and not tensor.is_floating_point():
         tensor = tensor.double()
+    if tensor.dtype == torch.bool:
+        return ~tensor
     if tensor.is_floating_point():
         limits = torch.finfo(tensor.dtype)
         choices = [float("nan"), float("inf"), -float("inf"), limits.max, limits.min, 0.5]
