@@ -29,13 +29,13 @@ from testbed.certification_fading import (
 )
 from testbed.certification_losses import LossKey, loss_checks
 from testbed.certification_symbols import Group, symbol_checks
-from testbed.errors import OutputError
 from testbed.figures import SETTING_COLUMNS
 from testbed.plan import Plan
 from testbed.runner import finished
 from testbed.selection import Selection
 from testbed.transmission import layer_links
 from testbed.trials import LinkPoint
+from testbed.whole_file import whole_file
 from testbed.work import Row
 
 CERTIFICATION_JSON = "certification.json"
@@ -166,11 +166,7 @@ def _short(value: object) -> str:
 def write_certification(folder: Path, certification: Certification) -> Path:
     """Writes certification.json; its path. Raises OutputError."""
     path = folder / CERTIFICATION_JSON
-    partial = path.with_suffix(".partial")
     content = certification.summary() | {"checks": [asdict(each) for each in certification.checks]}
-    try:
+    with whole_file(path) as partial:
         partial.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n")
-        partial.replace(path)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot write ({error.strerror})") from error
     return path

@@ -22,12 +22,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from testbed.envelope import Kind, Medium, Point, envelope, scheme_points, with_nan
-from testbed.errors import OutputError
 from testbed.intervals import intraclass_correlation, mean
 from testbed.protection import PLANNED
 from testbed.setting_words import scheme_words
 from testbed.summaries import extent_columns, mean_columns, quantile_columns
 from testbed.trials_table import case_of, finite, metrics_of, with_case
+from testbed.whole_file import whole_file
 
 COMPARISON_CSV = "comparison.csv"
 
@@ -115,12 +115,8 @@ def _compare_case(
 
 def write_comparison(frame: pd.DataFrame, path: Path) -> Path:
     """As CSV of six significant digits; what is undefined is `nan`. Raises OutputError."""
-    partial = path.with_suffix(".partial")
-    try:
+    with whole_file(path) as partial:
         frame.to_csv(partial, index=False, float_format="%.6g", na_rep="nan", lineterminator="\n")
-        partial.replace(path)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot write ({error.strerror})") from error
     return path
 
 

@@ -10,7 +10,6 @@ needed it.
 
 from __future__ import annotations
 
-import csv
 import io
 import time
 from collections.abc import Sequence
@@ -18,13 +17,11 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from testbed.codec_sections import CodecSection
-from testbed.journal import FORMAT, line_of
 from testbed.packets import capacity_bytes
 from testbed.plan import Cell, Plan, VariantPlan
 from testbed.quantity_words import duration_words, size_words
 from testbed.registry import make_codec
-from testbed.runner import work_of
-from testbed.simulation import COLUMNS
+from testbed.runner import table_writer, work_of
 from testbed.transmission import layer_links
 from testbed.trials import LinkPoint, budget_channel_uses
 from testbed.work import Row, WorkResult
@@ -344,7 +341,7 @@ def _costs(plan: Plan, group: _Group, samples: Sequence[_Sample], once_s: float)
         len(rows),
         sample_s,
         more_s,
-        sum(len(line_of(row, FORMAT)) for row in rows) / len(rows),
+        sum(map(len, last.result.lines)) / len(rows),
         _table_bytes(plan, rows) / len(rows),
         once_s,
     )
@@ -367,8 +364,7 @@ def _streams(group: _Group, links: Sequence[LinkPoint]) -> int:
 
 def _table_bytes(plan: Plan, rows: Sequence[Row]) -> int:
     text = io.StringIO()
-    columns = [*COLUMNS, *(metric.column for metric in plan.metrics)]
-    csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n").writerows(rows)
+    table_writer(text, plan).writerows(rows)
     return len(text.getvalue().encode())
 
 

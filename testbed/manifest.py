@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import json
 import platform
-import shlex
 import subprocess
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from testbed.errors import OutputError
+from testbed.monitor import RunFacts
 from testbed.plan import Plan
 from testbed.runner import Outcome
 from testbed.sharding import WHOLE
+from testbed.whole_file import whole_file
 
 MANIFEST = "manifest.json"
 PACKAGES = (
@@ -31,10 +30,7 @@ def utc_now() -> str:
 def manifest(
     plan: Plan,
     outcome: Outcome,
-    command: Sequence[str],
-    executor: str,
-    workers: int,
-    started_utc: str,
+    run: RunFacts,
     *,
     certification: dict[str, Any] | None,
     damaged_lines: int = 0,
@@ -62,11 +58,11 @@ def manifest(
         "code": git_state(),
         "versions": {"python": platform.python_version()} | package_versions(),
         "machine": platform.machine(),
-        "executor": executor,
-        "workers": workers,
+        "executor": run.executor,
+        "workers": run.workers,
         "threads_per_worker": 1,
-        "command": shlex.join([Path(command[0]).name, *command[1:]]),
-        "started_utc": started_utc,
+        "command": run.command,
+        "started_utc": run.started_utc,
         "finished_utc": utc_now(),
         "damaged_journal_lines": damaged_lines,
         "journal_lines_of_other_versions": other_lines,
@@ -100,10 +96,6 @@ def git_state() -> dict[str, Any]:
 
 def write_manifest(folder: Path, content: dict[str, Any]) -> Path:
     path = folder / MANIFEST
-    partial = path.with_suffix(".partial")
-    try:
+    with whole_file(path) as partial:
         partial.write_text(json.dumps(content, indent=2) + "\n")
-        partial.replace(path)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot write ({error.strerror})") from error
     return path

@@ -11,6 +11,7 @@ from typing import Any
 
 from testbed.errors import OutputError
 from testbed.trials_table import TEXT_COLUMNS, columns_of
+from testbed.whole_file import whole_file
 
 WHOLE_COLUMNS = frozenset((
     "height", "width", "repetition", "seed", "transmissions_allowed", "budget", "channel_uses",
@@ -38,8 +39,7 @@ def write_parquet(csv_path: Path) -> Path:
     """
     pa, csv, parquet = _pyarrow()
     path = csv_path.with_suffix(".parquet")
-    partial = csv_path.with_suffix(".partial")
-    try:
+    with whole_file(path) as partial:
         names = columns_of(csv_path)
         # In other tables `failed` is a share.
         flags = {"failed"} if "trial_id" in names else set()
@@ -68,9 +68,6 @@ def write_parquet(csv_path: Path) -> Path:
             for group in _groups(blocks):
                 # Each block has dictionaries of its own.
                 writer.write_table(pa.Table.from_batches(group).unify_dictionaries())
-        partial.replace(path)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot write ({error.strerror or error})") from error
     return path
 
 

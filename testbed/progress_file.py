@@ -25,9 +25,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from testbed.errors import OutputError
 from testbed.journal import JOURNAL
 from testbed.manifest import utc_now
 from testbed.monitor import Listener, Progress, RunFacts
+from testbed.whole_file import whole_file
 from testbed.work import WorkResult
 
 PROGRESS_JSON = "progress.json"
@@ -86,10 +88,8 @@ class ProgressFile(Listener):
     def _write(self, state: str) -> None:
         self._written_s = self._clock()
         path = self._run.folder / PROGRESS_JSON
-        partial = path.with_suffix(".partial")
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OutputError), whole_file(path) as partial:
             partial.write_text(json.dumps(self._content(state), indent=1) + "\n")
-            partial.replace(path)
 
     def _content(self, state: str) -> dict[str, Any]:
         run = self._run

@@ -7,7 +7,7 @@ import shlex
 import time
 from collections.abc import Container, Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import pandas as pd
@@ -20,7 +20,7 @@ from testbed.comparison import COMPARISON_CSV, compare, is_share, write_comparis
 from testbed.comparison_figures import draw_comparison
 from testbed.comparison_section import Comparison
 from testbed.cores import available_cores
-from testbed.errors import OutputError, TestbedError
+from testbed.errors import TestbedError
 from testbed.executors import Executor, PoolExecutor, SerialExecutor
 from testbed.figures import METRICS, draw_figures
 from testbed.journal import JOURNAL, Journal
@@ -41,6 +41,7 @@ from testbed.stream_cache import streams_folder
 from testbed.strip import draw_scenario_strips
 from testbed.timings import Took, write_timings
 from testbed.trials_table import drawn_columns, read_table
+from testbed.whole_file import whole_file
 from testbed.work import Failure
 from testbed.worker import WorkerSetup
 
@@ -148,8 +149,9 @@ def run_scenario(
                 planned_s = time.perf_counter() - start
                 outcome = run_trials(planned, journal, executor, shard=options.part, monitor=watch)
             watch.simulated(outcome.trials, outcome.trials - outcome.missing)
-            took = Took(planned_s + outcome.waited_s, time.perf_counter() - start)
-            _finish(planned, outcome, journal, folder, command, run, report, watch, options, took)
+            wall_s = time.perf_counter() - start
+            took = Took(planned_s + outcome.waited_s, wall_s, executor.workers)
+            _finish(planned, outcome, journal, run, report, watch, options, took)
 
 
 def merge_shards(
@@ -169,14 +171,13 @@ def merge_shards(
         scenario = load_scenario(file, overrides)
         folder = _folder(scenario, options)
         run = options.facts(scenario, folder, command, merge=True)
-        _merge(file, scenario, folders, command, run, report, options)
+        _merge(file, scenario, folders, run, report, options)
 
 
 def _merge(
     file: Path,
     scenario: Scenario,
     folders: Sequence[Path],
-    command: Sequence[str],
     run: RunFacts,
     report: Report,
     options: RunOptions,
@@ -206,7 +207,7 @@ def _merge(
                 f"of {len(shards)} folders; what there is is merged: run the shards that are "
                 f"missing and merge again, or `testbed run {file} --out {folder}`"
             )
-        _finish(planned, outcome, journal, folder, command, run, report, watch, options)
+        _finish(planned, outcome, journal, run, report, watch, options)
 
 
 def _folder(scenario: Scenario, options: RunOptions) -> Path:
@@ -251,8 +252,6 @@ def _finish(
     planned: Plan,
     outcome: Outcome,
     journal: Journal,
-    folder: Path,
-    command: Sequence[str],
     run: RunFacts,
     report: Report,
     watch: Watch,
@@ -263,7 +262,7 @@ def _finish(
 
     took: what it took until here; None of a merge, which leaves no timings.
     """
-    start = time.perf_counter()
+    start, folder = time.perf_counter(), run.folder
     selection, whole = outcome.selection, options.part == WHOLE
     table_path = folder / TRIALS_CSV
     count = write_table(table_path, selection, journal.rows)
@@ -273,7 +272,7 @@ def _finish(
         report.wrote(folder / ERRORS_CSV)
     certification = certify(selection, journal.rows) if whole else None
     content = manifest(
-        planned, outcome, command, options.executor or "pool", options.processes, run.started_utc,
+        planned, outcome, run,
         certification=certification.summary() if certification else None,
         damaged_lines=journal.damaged_lines, other_lines=journal.other_lines,
     )  # fmt: skip
@@ -295,7 +294,7 @@ def _finish(
         report.certified(certification, certificate)
     if took is not None:
         finish_s = time.perf_counter() - start
-        report.wrote(write_timings(folder, outcome, took, finish_s, options.processes))
+        report.wrote(write_timings(folder, outcome, took, finish_s))
     watch.finished()
     if failures:
         raise FailedTrials(
@@ -318,18 +317,14 @@ def _failures(outcome: Outcome, journal: Journal) -> list[Failure]:
 
 
 def _write_failures(path: Path, failures: Sequence[Failure]) -> None:
-    try:
-        if not failures:
-            path.unlink(missing_ok=True)
-            return
-        with path.open("w", newline="") as file:
-            writer = csv.DictWriter(
-                file, [field.name for field in fields(Failure)], lineterminator="\n"
-            )
-            writer.writeheader()
-            writer.writerows(asdict(failure) for failure in failures)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot write ({error.strerror})") from error
+    if not failures:
+        path.unlink(missing_ok=True)
+        return
+    with whole_file(path) as partial, partial.open("w", newline="") as file:
+        names = [field.name for field in fields(Failure)]
+        writer = csv.DictWriter(file, names, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(failure.content() for failure in failures)
 
 
 def _draw(

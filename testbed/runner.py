@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import takewhile
 from pathlib import Path
+from typing import TextIO
 
-from testbed.errors import OutputError
 from testbed.executors import Executor
 from testbed.journal import Journal
 from testbed.monitor import Monitor
@@ -21,6 +21,7 @@ from testbed.stop_section import Stop
 from testbed.stopping import CellState, cell_trial
 from testbed.stream_cache import CacheUse
 from testbed.trials import Trial
+from testbed.whole_file import whole_file
 from testbed.work import Row, Seconds, Work
 
 IMAGES_AT_ONCE = 16
@@ -277,20 +278,19 @@ def write_table(path: Path, selection: Selection, rows: Mapping[str, Row]) -> in
     Raises OutputError.
     """
     plan = selection.plan
-    partial = path.with_suffix(".partial")
     count = 0
-    try:
-        with partial.open("w", newline="") as file:
-            columns = [*COLUMNS, *(metric.column for metric in plan.metrics)]
-            # What was observed is in the journal alone.
-            writer = csv.DictWriter(file, columns, extrasaction="ignore", lineterminator="\n")
-            writer.writeheader()
-            for variant, _, row in finished(selection, rows):
-                # The journal may have the row from another scenario that shares the trial.
-                own = {"scenario": plan.scenario.name, "case": variant.case}
-                writer.writerow(row | own)
-                count += 1
-        partial.replace(path)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot write ({error.strerror})") from error
+    with whole_file(path) as partial, partial.open("w", newline="") as file:
+        writer = table_writer(file, plan)
+        writer.writeheader()
+        for variant, _, row in finished(selection, rows):
+            # The journal may have the row from another scenario that shares the trial.
+            own = {"scenario": plan.scenario.name, "case": variant.case}
+            writer.writerow(row | own)
+            count += 1
     return count
+
+
+def table_writer(file: TextIO, plan: Plan) -> csv.DictWriter[str]:
+    """Of rows into a trials.csv. What was observed of a trial is in the journal alone."""
+    columns = [*COLUMNS, *(metric.column for metric in plan.metrics)]
+    return csv.DictWriter(file, columns, extrasaction="ignore", lineterminator="\n")

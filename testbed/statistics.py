@@ -22,7 +22,6 @@ from numpy.typing import NDArray
 
 from testbed.comparison import is_share
 from testbed.envelope import Kind, kind_of
-from testbed.errors import OutputError
 from testbed.intervals import image_means, intraclass_correlation, means, measured
 from testbed.summaries import (
     QUANTILES,
@@ -42,6 +41,7 @@ from testbed.trials_table import (
     read_table,
     sizes,
 )
+from testbed.whole_file import whole_file
 
 STATISTICS_CSV = "statistics.csv"
 DIFFERENCES_CSV = "differences.csv"
@@ -277,15 +277,8 @@ def _pair_cells(
 
 def _write(path: Path, head: Sequence[str], rows: Iterable[Cells]) -> None:
     """As CSV; numbers have six significant digits, what is undefined is `nan`."""
-    partial = path.with_suffix(".partial")
-    try:
-        with partial.open("w", newline="") as file:
-            writer = csv.DictWriter(file, head, lineterminator="\n")
-            writer.writeheader()
-            for row in rows:
-                writer.writerow(
-                    {k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()}
-                )
-        partial.replace(path)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot write ({error.strerror})") from error
+    with whole_file(path) as partial, partial.open("w", newline="") as file:
+        writer = csv.DictWriter(file, head, lineterminator="\n")
+        writer.writeheader()
+        for row in rows:
+            writer.writerow({k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()})

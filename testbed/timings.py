@@ -7,22 +7,25 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from testbed.errors import OutputError
 from testbed.peak_memory import peak_memory_mib
 from testbed.runner import Outcome
+from testbed.whole_file import whole_file
 
 TIMINGS = "timings.json"
 
 
 @dataclass(frozen=True, slots=True)
 class Took:
-    """Seconds of a run: until a worker began, and until all was simulated, the first included."""
+    """Seconds of a run: until a worker began, and until all was simulated, the first included; and
+    how many workers there were.
+    """
 
     start_s: float
     wall_s: float
+    workers: int
 
 
-def timings(outcome: Outcome, took: Took, finish_s: float, workers: int) -> dict[str, Any]:
+def timings(outcome: Outcome, took: Took, finish_s: float) -> dict[str, Any]:
     """Of this run alone, in seconds.
 
     start_s: from the reading of the scenario until a worker began; what Python takes to import this
@@ -40,23 +43,19 @@ def timings(outcome: Outcome, took: Took, finish_s: float, workers: int) -> dict
         "start_s": took.start_s,
         "wall_s": took.wall_s,
         "finish_s": finish_s,
-        "workers": workers,
+        "workers": took.workers,
         "simulated_trials": outcome.trials - outcome.reused - outcome.missing,
         "busy_s": busy_s,
-        "overhead": (took.wall_s * workers - busy_s) / busy_s if busy_s else None,
+        "overhead": (took.wall_s * took.workers - busy_s) / busy_s if busy_s else None,
         "by_codec_s": stages,
         "stream_cache": asdict(outcome.cache),
         "peak_mib": {"parent": peak_memory_mib(), "largest_worker": outcome.worker_mib},
     }
 
 
-def write_timings(
-    folder: Path, outcome: Outcome, took: Took, finish_s: float, workers: int
-) -> Path:
+def write_timings(folder: Path, outcome: Outcome, took: Took, finish_s: float) -> Path:
     """Writes timings.json; its path. Raises OutputError."""
     path = folder / TIMINGS
-    try:
-        path.write_text(json.dumps(timings(outcome, took, finish_s, workers), indent=1) + "\n")
-    except OSError as error:
-        raise OutputError(f"{path}: cannot write ({error.strerror})") from error
+    with whole_file(path) as partial:
+        partial.write_text(json.dumps(timings(outcome, took, finish_s), indent=1) + "\n")
     return path
