@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 
 from channels.link import packet_cost
 from testbed.packets import HEADER_BYTES, LayerLink, capacity_bytes
-from testbed.protection import PLANNED
 from testbed.scenario import Scenario
 from testbed.transmission import layer_links
 from testbed.trials import LinkPoint, budget_channel_uses, expand_links
@@ -60,7 +59,7 @@ def link_budget(scenario: Scenario, sizes: list[tuple[int, int]]) -> list[Budget
             for layer, link in enumerate(links):
                 setting = link.setting
                 name = "all" if len(links) == 1 else f"{layer}{'+' * (layer == len(links) - 1)}"
-                if point.policy in PLANNED or point.plugin_policy is not None:
+                if point.chooses:
                     name = "any"
                 key = (
                     point.snr_db, point.protection if len(links) > 1 else "", name, setting.coding,

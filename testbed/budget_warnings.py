@@ -12,7 +12,6 @@ from testbed.codec_sections import CodecSection, ConventionalSection
 from testbed.images import SourceImage
 from testbed.packets import capacity_bytes
 from testbed.plan import Cell, Plan
-from testbed.protection import PLANNED
 from testbed.registry import make_codec
 from testbed.transmission import layer_links
 from testbed.trials import LinkPoint, budget_channel_uses
@@ -65,8 +64,7 @@ def _most_bytes(cell: Cell) -> int:
     point = cell.point.link
     uses = budget_channel_uses(point.cbr, *cell.size)
     links = layer_links(point)
-    chooses = point.policy in PLANNED or point.plugin_policy is not None
-    options = links if chooses else links[:1]
+    options = links if point.chooses else links[:1]
     max_bytes = cell.variant.scenario.packets.max_bytes
     return max(capacity_bytes(max_bytes, uses, link) for link in options)
 

@@ -116,14 +116,7 @@ class SemanticCodecSection(CodecSection):
         "unless given, only what exceeds 1024 pixels is cut",
     )
 
-    @model_serializer(mode="wrap")
-    def _without_later_keys(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        # Ids of trials and hashes of scenarios rest on this: those made before there was the key
-        # must stay what they were.
-        dumped: dict[str, Any] = dump(self)
-        if self.slice_side is None:
-            del dumped["slice_side"]
-        return dumped
+    later_keys: ClassVar = ("slice_side",)
 
 
 class ConventionalSection(CodecSection):

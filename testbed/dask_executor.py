@@ -9,11 +9,9 @@ whoever reaches a scheduler can run code on its workers.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import pickle
 import platform
-import signal
 import socket
 import threading
 import time
@@ -23,14 +21,14 @@ from contextlib import ExitStack, suppress
 from functools import cache
 from importlib import import_module
 from itertools import islice
-from multiprocessing import resource_tracker
-from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from testbed.executors import WorkerError
+from testbed.interrupts import no_interrupts
 from testbed.manifest import package_versions
+from testbed.sources import sources_sha256
 from testbed.work import Seconds, Work, WorkResult
 from testbed.worker import WorkerSetup, failure_of, halves, run_work
 
@@ -201,11 +199,7 @@ def _local_cluster(workers: int) -> Any:
     """Processes of this machine, each with one thread, which a Ctrl-C does not reach."""
     from distributed import LocalCluster
 
-    # Started now, or its start would let SIGINT through to the process that is started next.
-    resource_tracker.ensure_running()
-    # Threads and processes that are started meanwhile keep it blocked, also those of later.
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
+    with no_interrupts():
         return LocalCluster(
             n_workers=workers,
             threads_per_worker=1,
@@ -216,8 +210,6 @@ def _local_cluster(workers: int) -> Any:
             memory_limit=None,
             silence_logs=logging.CRITICAL,
         )
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _check_address(address: str) -> None:
@@ -284,12 +276,8 @@ def _versions() -> dict[str, str]:
     """By name: what must be the same in every process for results to be the same."""
     # The build, such as "+cpu", is no other version.
     versions = {name: each.split("+")[0] for name, each in package_versions().items()}
-    digest = hashlib.sha256()
-    root = Path(__file__).parent.parent
-    for package in ("channels", "codec", "testbed"):
-        for source in sorted((root / package).rglob("*.py")):
-            digest.update(source.read_bytes())
+    sources = sources_sha256("channels", "codec", "testbed")
     return versions | {
         "Python": ".".join(platform.python_version_tuple()[:2]),
-        "source code (SHA-256)": digest.hexdigest()[:12],
+        "source code (SHA-256)": sources[:12],
     }

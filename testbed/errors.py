@@ -74,3 +74,8 @@ class ScenarioError(TestbedError):
 
     def __str__(self) -> str:
         return "\n".join(str(problem) for problem in self.problems)
+
+
+def error_words(error: BaseException) -> str:
+    """Its kind and its message on one line: of an error in code that is not the testbed's."""
+    return " ".join(f"{type(error).__name__}: {error}".split())

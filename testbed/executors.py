@@ -10,17 +10,16 @@ import logging
 import multiprocessing
 import multiprocessing.process
 import os
-import signal
 import threading
 from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from itertools import islice
-from multiprocessing import resource_tracker
 from typing import Protocol
 
 from testbed.errors import TestbedError
+from testbed.interrupts import no_interrupts
 from testbed.plugins import check_unchanged
 from testbed.work import Seconds, Work, WorkResult
 from testbed.worker import WorkerSetup, failure_of, halves, run_work
@@ -90,7 +89,7 @@ class PoolExecutor:
             self._pool = _begun(self._setup, self.workers)
             for _ in range(self.workers):
                 # Each task starts a process, until there are enough.
-                with _no_interrupts(), suppress(BrokenProcessPool):
+                with no_interrupts(), suppress(BrokenProcessPool):
                     self._pool.submit(_nothing)
 
     def close(self) -> None:
@@ -197,15 +196,12 @@ def _nothing() -> None:
 def _begun(setup: WorkerSetup, workers: int) -> ProcessPoolExecutor:
     check_unchanged(setup.plugins)
     spawn = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, mp_context=spawn, initializer=_begin, initargs=(setup,))
-    # Started now: later it would unblock what `_submitted` blocks.
-    resource_tracker.ensure_running()
-    return pool
+    return ProcessPoolExecutor(workers, mp_context=spawn, initializer=_begin, initargs=(setup,))
 
 
 def _submitted(pool: ProcessPoolExecutor, work: Work) -> Future[WorkResult]:
     """Raises BrokenProcessPool. Any task may start a process, as long as there are too few."""
-    with _no_interrupts():
+    with no_interrupts():
         return pool.submit(run_work, work)
 
 
@@ -213,7 +209,7 @@ def _tried(setup: WorkerSetup) -> ProcessPoolExecutor:
     """A pool of one process, which is up. Raises WorkerError."""
     pool = _begun(setup, 1)
     try:
-        with _no_interrupts():
+        with no_interrupts():
             started = pool.submit(_nothing)
         started.result()
     except BrokenProcessPool as error:
@@ -229,30 +225,6 @@ def _end(pool: ProcessPoolExecutor) -> None:
     pool.shutdown(wait=False, cancel_futures=True)
     for process in multiprocessing.active_children():
         process.terminate()
-
-
-@contextmanager
-def _no_interrupts() -> Iterator[None]:
-    """Ctrl-C reaches every process of the terminal; the parent alone answers it.
-
-    What is blocked here stays blocked in processes that are started meanwhile; in this one it is
-    only put off: also if another thread takes the signal, which would end the start of a process
-    half way.
-    """
-    caught: list[int] = []
-    in_main = threading.current_thread() is threading.main_thread()
-    handler = signal.getsignal(signal.SIGINT)
-    if in_main:
-        signal.signal(signal.SIGINT, lambda number, _: caught.append(number))
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        if in_main:
-            signal.signal(signal.SIGINT, handler)
-            if caught:
-                signal.raise_signal(signal.SIGINT)
 
 
 def _begin(setup: WorkerSetup) -> None:

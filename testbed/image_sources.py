@@ -13,14 +13,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import (
     BeforeValidator,
     Field,
-    SerializerFunctionWrapHandler,
     WithJsonSchema,
-    model_serializer,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
@@ -156,6 +154,11 @@ class ImageSource(Section):
         default=None, description="of what all this leaves, take at most so many, the first"
     )
 
+    later_keys: ClassVar = ("classes", "indices", "sample", "seed")
+
+    def says(self, key: str) -> bool:
+        return self.sample is not None if key == "seed" else super().says(key)
+
     @property
     def subset(self) -> Subset:
         """Which pictures of the source are taken."""
@@ -196,15 +199,3 @@ class ImageSource(Section):
                 "there is no sample to draw by it: add 'sample', or remove it", at=("seed",)
             )
         return self
-
-    @model_serializer(mode="wrap")
-    def _without_later_keys(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        # Ids of trials and hashes of scenarios rest on this: those made before there were the keys
-        # must stay what they were.
-        dumped: dict[str, Any] = dump(self)
-        for key in ("classes", "indices", "sample"):
-            if dumped[key] is None:
-                del dumped[key]
-        if self.sample is None:
-            del dumped["seed"]
-        return dumped

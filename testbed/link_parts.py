@@ -30,6 +30,7 @@ from typing import Any, Literal, TypeAlias, cast
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
+from testbed.errors import error_words
 from testbed.scenario_values import did_you_mean, wrong
 from testbed.yaml_source import found_text, number_hint
 
@@ -380,8 +381,7 @@ def _part(
         if not plugin:
             raise
         # An error of somebody's own class, which may say anything.
-        words = " ".join(f"{type(error).__name__}: {error}".split())
-        raise wrong(f"{part.label}: {words}", at=at) from None
+        raise wrong(f"{part.label}: {error_words(error)}", at=at) from None
     if plugin:
         content = f"{content or _content_of(part, known, at)} plugin {plugin}".lstrip()
     return dataclasses.replace(part, content=content)

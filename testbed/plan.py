@@ -8,12 +8,9 @@ Trials are never all held at once: a cell makes each of its trials when it is as
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import accumulate
-from typing import overload
 
 from channels.errors import ChannelError
 from channels.table_link import check_setting
@@ -110,41 +107,21 @@ class Plan:
         return point.trial(image_index, image.name, image.sha256, repetition)
 
 
-class Trials(Sequence[Trial]):
+class Trials:
     """A plan's trials, made as they are asked for: variant, codec, link, image, repetition."""
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
-        self._points = [(variant, point) for variant in plan.variants for point in variant.points]
-        counts = [len(v.images) * v.scenario.repetitions for v, _ in self._points]
-        self._ends = list(accumulate(counts))
 
     def __len__(self) -> int:
-        return self._ends[-1] if self._ends else 0
+        return sum(map(len, self._plan.cells))
 
     def __iter__(self) -> Iterator[Trial]:
-        for variant, point in self._points:
-            for image in variant.images:
-                for repetition in range(variant.scenario.repetitions):
-                    yield self._plan.trial(point, image, repetition)
-
-    @overload
-    def __getitem__(self, at: int) -> Trial: ...
-
-    @overload
-    def __getitem__(self, at: slice) -> list[Trial]: ...
-
-    def __getitem__(self, at: int | slice) -> Trial | list[Trial]:
-        if isinstance(at, slice):
-            return [self[k] for k in range(*at.indices(len(self)))]
-        if not -len(self) <= at < len(self):
-            raise IndexError(at)
-        at %= len(self)
-        which = bisect_right(self._ends, at)
-        variant, point = self._points[which]
-        before = self._ends[which - 1] if which else 0
-        image, repetition = divmod(at - before, variant.scenario.repetitions)
-        return self._plan.trial(point, variant.images[image], repetition)
+        for variant in self._plan.variants:
+            for point in variant.points:
+                for image in variant.images:
+                    for repetition in range(variant.scenario.repetitions):
+                        yield self._plan.trial(point, image, repetition)
 
 
 def plan(scenario: Scenario) -> Plan:

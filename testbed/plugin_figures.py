@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from testbed.errors import error_words
 from testbed.figure_registry import TableFigure
 from testbed.link_parts import LinkPart, make_part
 from testbed.plugins import PluginError
@@ -40,8 +41,7 @@ def draw_plugin_figures(parts: Sequence[LinkPart], table: pd.DataFrame, folder: 
                 written += save(drawn, folder / name)
         except Exception as error:
             # The class is the user's own and may say anything.
-            words = " ".join(f"{type(error).__name__}: {error}".split())
-            problems.append(f"figure {part.label}: {words}")
+            problems.append(f"figure {part.label}: {error_words(error)}")
         finally:
             for each in set(plt.get_fignums()) - open_before:
                 plt.close(each)

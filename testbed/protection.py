@@ -52,6 +52,7 @@ from pydantic import (
 from pydantic_core import CoreSchema
 
 from testbed.adaptation import Adaptation, AdaptationKeys
+from testbed.errors import error_words
 from testbed.link_parts import LinkPart, class_schema, make_part, names_of, one_part
 from testbed.scenario_values import (
     CodeRate,
@@ -319,8 +320,8 @@ def _stated_options(part: LinkPart, link: LayerSetting) -> tuple[LayerSetting, .
         return checked_options(make_part("protection policy", part), link)
     except Exception as error:
         # The class is the user's own and may say anything.
-        words = str(error) if type(error) is ValueError else f"{type(error).__name__}: {error}"
-        raise KeyError(f"{part.label}: {' '.join(words.split())}") from None
+        words = " ".join(str(error).split()) if type(error) is ValueError else error_words(error)
+        raise KeyError(f"{part.label}: {words}") from None
 
 
 def policy_parameters(policy: Policy) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeAlias
 
 from pydantic import (
     BeforeValidator,
@@ -407,6 +407,8 @@ class Scenario(Section):
         "folder, or the name of an installed one",
     )
 
+    later_keys: ClassVar = ("stop", "plugins")
+
     _folder: Path = PrivateAttr(default=Path())
     _problem: Problem | None = PrivateAttr(default=None)
     _variants: tuple[Variant, ...] = PrivateAttr(default=())
@@ -430,10 +432,6 @@ class Scenario(Section):
     def canonical(self) -> dict[str, Any]:
         """The scenario as JSON-able data, defaults filled in, fractions as text ("1/3")."""
         data = self.model_dump(mode="json")
-        for key in ("stop", "plugins"):
-            # Hashes of the time before there was the key must stay what they were.
-            if not getattr(self, key):
-                del data[key]
         if self._variants:
             # The scenario itself is the first of them.
             data["vary"] = {

@@ -11,7 +11,7 @@ import math
 import re
 from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
-from typing import Annotated, Any, Literal, TypeAlias, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -23,7 +23,9 @@ from pydantic import (
     GetJsonSchemaHandler,
     PlainSerializer,
     PlainValidator,
+    SerializerFunctionWrapHandler,
     WithJsonSchema,
+    model_serializer,
 )
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
@@ -57,6 +59,22 @@ class Section(BaseModel):
     """A mapping of the YAML: unknown keys are refused, and nothing changes after loading."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+    later_keys: ClassVar[tuple[str, ...]] = ()
+    """Keys that there were not always. Ids of trials and hashes rest on what is dumped: where such
+    a key says nothing, they must stay what they were."""
+
+    @model_serializer(mode="wrap")
+    def _without_later_keys(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        dumped: dict[str, Any] = dump(self)
+        for key in self.later_keys:
+            if not self.says(key):
+                dumped.pop(key, None)
+        return dumped
+
+    def says(self, key: str) -> bool:
+        """Whether one of `later_keys` makes a difference."""
+        return bool(getattr(self, key) != type(self).model_fields[key].default)
 
 
 def wrong(text: str, at: tuple[str | int, ...] = ()) -> PydanticCustomError:

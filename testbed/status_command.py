@@ -21,12 +21,6 @@ from testbed.progress_file import PROGRESS_JSON, Recorded, read_progress
 from testbed.quantity_words import duration_words, rate_words, size_words
 from testbed.run_log import RUN_LOG
 
-RESULT_FILES = (
-    "trials.csv", "trials.parquet", "errors.csv", "comparison.csv", "certification.json",
-    MANIFEST, "timings.json", JOURNAL, RUN_LOG, PROGRESS_JSON,
-)  # fmt: skip
-"""That a run leaves in its folder, beside the folder `figures`."""
-
 _SHARD = re.compile(r"shard-[0-9]+-of-[0-9]+")
 
 
@@ -161,7 +155,7 @@ def _status(
         pid=None if recorded is None else recorded.pid,
         host=None if recorded is None else recorded.host,
         started_utc=None if recorded is None else recorded.started_utc,
-        files={name: _size(folder / name) for name in (*RESULT_FILES, "figures") if name in names},
+        files={name: _size(folder / name) for name in names if not _SHARD.fullmatch(name)},
         shards=shards,
     )
 

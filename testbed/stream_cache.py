@@ -29,15 +29,14 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
-from functools import cache
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 
-import codec
 from channels.user_cache import user_cache_folder
 from codec.base import EncodedImage, Layer
 from testbed.codec_sections import CodecSection
 from testbed.scenario import canonical_json
+from testbed.sources import sources_sha256
 
 MAGIC = b"SEMCOM-STREAM"
 VERSION = 1
@@ -116,21 +115,12 @@ def stream_key(
         {
             "codec": section.model_dump(mode="json", exclude={"name"}),
             "fingerprint": fingerprint,
-            "sources": _codec_sources(),
+            # An edited encoder must not meet the streams of the old one.
+            "sources": sources_sha256("codec"),
             "image": image_sha256,
             "budget_bytes": budget_bytes,
         }
     )
-
-
-@cache
-def _codec_sources() -> str:
-    """Hash of the package `codec`: an edited encoder must not meet the streams of the old one."""
-    digest = hashlib.sha256()
-    for folder in codec.__path__:
-        for source in sorted(Path(folder).rglob("*.py")):
-            digest.update(source.read_bytes())
-    return digest.hexdigest()
 
 
 class StreamCache:

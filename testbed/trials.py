@@ -131,6 +131,11 @@ class LinkPoint:
         )
 
     @property
+    def chooses(self) -> bool:
+        """Whether its policy chooses for each picture what layers are sent with."""
+        return self.policy in PLANNED or self.plugin_policy is not None
+
+    @property
     def rests_on_tables(self) -> bool:
         """Whether block error tables decide what is sent, or what arrives."""
         return self.fidelity == "tables" or self.policy in PLANNED

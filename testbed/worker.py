@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from testbed.errors import error_words
 from testbed.journal import FORMAT, line_of
 from testbed.peak_memory import peak_memory_mib
 from testbed.plugins import Plugin, load_plugins
@@ -69,10 +70,8 @@ def _outcome_of(work: Work) -> WorkResult:
     try:
         return WorkResult(work.codec.name, _lines_of(work, seconds), [], seconds)
     except Exception as error:
-        words = f"{type(error).__name__}: {error}"
-        return WorkResult(
-            work.codec.name, [], [failure_of(work, words)], seconds, (traceback.format_exc(),)
-        )
+        failure = failure_of(work, error_words(error))
+        return WorkResult(work.codec.name, [], [failure], seconds, (traceback.format_exc(),))
 
 
 def _lines_of(work: Work, seconds: Seconds) -> list[bytes]:
@@ -96,7 +95,7 @@ def halves(work: Work) -> tuple[Work, Work]:
 
 
 def failure_of(work: Work, words: str) -> Failure:
-    """Of a work of one trial."""
+    """Of a work of one trial. words: one line."""
     (trial,) = work.trials
     return Failure(
         trial_id=trial.trial_id,
@@ -106,5 +105,5 @@ def failure_of(work: Work, words: str) -> Failure:
         repetition=trial.repetition,
         channel=trial.link.channel.label,
         snr_db=trial.link.snr_db,
-        error=" ".join(words.split())[:500],
+        error=words[:500],
     )

@@ -263,7 +263,7 @@ def test_a_picture_by_two_names_counts_once(tmp_path: Path) -> None:
     one = [
         rows[t.trial_id][OBSERVED]
         for t in planned.trials
-        if t.image_name == planned.trials[0].image_name
+        if t.image_name == next(iter(planned.trials)).image_name
     ]
     for check in certify(Selection(planned), rows).checks:
         if check.family == "delivered SNR":

@@ -139,7 +139,8 @@ def test_ids_know_the_weights(monkeypatch: pytest.MonkeyPatch) -> None:
     (identity,) = (part.identity for part in before.scenario.metrics)
     assert identity.startswith("task(against=original) ")
     monkeypatch.setattr(Task, "content_sha256", "other weights")
-    assert before.trials[0].trial_id != planned_of(text).trials[0].trial_id
+    (first, *_), (again, *_) = before.trials, planned_of(text).trials
+    assert first.trial_id != again.trial_id
 
 
 def test_pictures_for_which_a_metric_is_not_defined(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from codec.base import EncodedImage, Layer
-from testbed import stream_cache
+from testbed import sources, stream_cache
 from testbed.codec_sections import Codec
 from testbed.stream_cache import (
     MISSING,
@@ -117,12 +117,13 @@ def test_keys_tell_apart_all_that_determines_a_stream() -> None:
 
 
 def test_an_edited_codec_has_other_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    source = tmp_path / "coder.py"
-    monkeypatch.setattr(stream_cache.codec, "__path__", [str(tmp_path)])
+    (tmp_path / "codec").mkdir()
+    source = tmp_path / "codec" / "coder.py"
+    monkeypatch.setattr(sources, "__file__", str(tmp_path / "testbed" / "sources.py"))
     found = []
     for text in ("a = 1", "a = 2", "a = 1"):
         source.write_text(text)
-        found.append(stream_cache._codec_sources.__wrapped__())
+        found.append(sources.sources_sha256.__wrapped__("codec"))
     assert found[0] == found[2] != found[1]
 
 
