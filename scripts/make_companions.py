@@ -5,7 +5,7 @@ The companions of the header policy `mosaic`: square windows of the photographs 
 come from (testbed/samples/README.md tells their licences), but none of the samples themselves,
 area-averaged down to 32 x 32, one under the other. Windows and order were chosen so that what JPEG
 spends on their luma and on their chroma spreads as over CIFAR-10's training images, at qualities of
-10, 50 and 90, and so that mosaics with them come near true ones (see testbed/mosaic_check.py).
+10, 50 and 90, and so that mosaics with them come near true ones (testbed/studies/mosaic_check.py).
 """
 
 from __future__ import annotations

@@ -93,7 +93,7 @@ def run(
 
     What was finished before an interruption is kept: the same command goes on from there.
     """
-    from testbed.run_command import RunOptions, run_scenario
+    from testbed.commands.run_command import RunOptions, run_scenario
 
     options = RunOptions(
         out, workers, shard, executor, device, cache, cache_mb, strict, quiet, as_json, parquet
@@ -122,7 +122,7 @@ def merge(
     parquet: Parquet = False,
 ) -> None:
     """Join the shards of a scenario: the same files as of a run in one piece."""
-    from testbed.run_command import RunOptions, merge_shards
+    from testbed.commands.run_command import RunOptions, merge_shards
 
     options = RunOptions(out, strict=strict, quiet=quiet, as_json=as_json, parquet=parquet)
     merge_shards(file, folders or [], overrides or [], sys.argv, options)
@@ -134,7 +134,7 @@ def status(
     as_json: Annotated[bool, typer.Option("--json", help="print the same as JSON")] = False,
 ) -> None:
     """Say how far a run is, from its folder, also while it runs."""
-    from testbed.status_command import print_status
+    from testbed.commands.status_command import print_status
 
     print_status(folder, as_json=as_json)
 
@@ -152,7 +152,7 @@ def check(
 
     For that a few of its trials are simulated, for some seconds, and not kept.
     """
-    from testbed.check_command import check_scenario
+    from testbed.commands.check_command import check_scenario
 
     check_scenario(file, overrides or [], as_json=as_json, estimated=not quick)
 
@@ -163,7 +163,7 @@ def schema(
     plugins: Plugins = None,
 ) -> None:
     """Print the scenario language as JSON Schema, by which editors complete and check."""
-    from testbed.schema import write_schema
+    from testbed.language.schema import write_schema
 
     write_schema(out, plugins or [])
 
@@ -171,7 +171,7 @@ def schema(
 @app.command("list")
 def list_(plugins: Plugins = None) -> None:
     """List what a scenario can name: codecs, channels, modulations, image sets, profiles."""
-    from testbed.check_command import print_choices
+    from testbed.commands.check_command import print_choices
 
     print_choices(plugins or [])
 
@@ -268,7 +268,7 @@ def reproduce_table1(
     profile: Annotated[str, typer.Option(help="trained weights to use")] = "paper",
 ) -> None:
     """Bitplane errors that the correction function and the enhancement networks remove."""
-    from testbed.reproduce_command import reproduce_table1 as run_table1
+    from testbed.commands.reproduce_command import reproduce_table1 as run_table1
 
     run_table1(profile, images, limit, out)
 
@@ -292,7 +292,7 @@ def reproduce_figure2(
 
     Run table1 into the same folder first: one claim needs its figures.
     """
-    from testbed.figure2 import reproduce_figure2 as run_figure2
+    from testbed.studies.figure2 import reproduce_figure2 as run_figure2
 
     run_figure2(profile, images, limit, out, conventional)
 
@@ -312,7 +312,7 @@ def reproduce_ldpc_quality(
     Takes about seven minutes on one core, --words 100 less than one. After an interruption the
     same command goes on from there.
     """
-    from testbed.ldpc_quality import reproduce_ldpc_quality as run_quality
+    from testbed.studies.ldpc_quality import reproduce_ldpc_quality as run_quality
 
     run_quality(words, out)
 
@@ -326,7 +326,7 @@ def reproduce_classifier(
 
     Takes about a minute on one core.
     """
-    from testbed.classifier_accuracy import print_accuracy
+    from testbed.evaluation.classifier_accuracy import print_accuracy
 
     print_accuracy(images, limit)
 
@@ -343,7 +343,7 @@ def reproduce_ablation(
 
     Takes about a minute on one core.
     """
-    from testbed.ablation_command import reproduce_ablation as run_ablation
+    from testbed.commands.ablation_command import reproduce_ablation as run_ablation
 
     run_ablation(images, limit, out)
 
@@ -358,7 +358,7 @@ def build_tables(
     set_: Overrides = None,
 ) -> None:
     """Make the tables that a scenario needs, and keep them in the user's cache."""
-    from testbed.tables_command import build_tables as run_build
+    from testbed.commands.tables_command import build_tables as run_build
 
     run_build(file, set_ or [])
 
@@ -370,7 +370,7 @@ def verify_tables(
     packets: Annotated[int, typer.Option(min=1, help="packets sent over each link")] = 200,
 ) -> None:
     """Send packets bit by bit and by tables, and compare what arrives."""
-    from testbed.tables_command import verify_tables as run_verify
+    from testbed.commands.tables_command import verify_tables as run_verify
 
     run_verify(file, set_ or [], packets)
 
@@ -382,7 +382,7 @@ app.add_typer(data, name="data")
 @data.command("list")
 def list_data() -> None:
     """Say which data sets are found where, and check them; fails if one is damaged."""
-    from testbed.data_command import print_sets
+    from testbed.commands.data_command import print_sets
 
     if not print_sets():
         raise typer.Exit(1)
@@ -400,7 +400,7 @@ def download_data(
     ] = None,
 ) -> None:
     """Get a published data set, checked. What is there already is not fetched again."""
-    from testbed.data_command import download
+    from testbed.commands.data_command import download
 
     try:
         download(name, layout, folder)
@@ -421,7 +421,7 @@ def verify_anchors(
 
     Needs CIFAR-10 or Kodak in the folder that TESTBED_DATA names; see `testbed data`.
     """
-    from testbed.anchors_command import verify_anchors as run_verify
+    from testbed.commands.anchors_command import verify_anchors as run_verify
 
     if not run_verify(out, quick=quick) and strict:
         raise typer.Exit(1)
@@ -442,7 +442,7 @@ def fuzz(
 
     A case may take 20 s and 1 GB. Needs the scenarios of the source tree for some targets.
     """
-    from testbed.fuzz_command import run_fuzz
+    from testbed.commands.fuzz_command import run_fuzz
 
     try:
         if not run_fuzz(targets or [], cases, seed, only):
@@ -459,7 +459,7 @@ app.add_typer(bench, name="bench")
 @bench.command("ldpc")
 def bench_ldpc() -> None:
     """The LDPC decoder beside Sionna's on the same words, in one run."""
-    from testbed.bench_command import print_ldpc
+    from testbed.commands.bench_command import print_ldpc
 
     print_ldpc()
 
@@ -469,7 +469,7 @@ def bench_polar(
     words: Annotated[int, typer.Option(min=100, help="words per point, at most")] = 6000,
 ) -> None:
     """Polar codes beside LDPC at 1 % block errors, and beside Sionna's list decoder."""
-    from testbed.bench_command import print_polar
+    from testbed.commands.bench_command import print_polar
 
     print_polar(words)
 
@@ -477,7 +477,7 @@ def bench_polar(
 @bench.command("link")
 def bench_link() -> None:
     """Each stage of the link, and its share of the time."""
-    from testbed.bench_command import print_link
+    from testbed.commands.bench_command import print_link
 
     print_link()
 
@@ -485,7 +485,7 @@ def bench_link() -> None:
 @bench.command("demapper")
 def bench_demapper() -> None:
     """The demapper, exact and max-log, for each modulation."""
-    from testbed.bench_command import print_demapper
+    from testbed.commands.bench_command import print_demapper
 
     print_demapper()
 
@@ -493,7 +493,7 @@ def bench_demapper() -> None:
 @bench.command("tables")
 def bench_tables() -> None:
     """The link by block error tables beside the link bit by bit."""
-    from testbed.bench_command import print_tables
+    from testbed.commands.bench_command import print_tables
 
     print_tables()
 
@@ -501,7 +501,7 @@ def bench_tables() -> None:
 @bench.command("cabac")
 def bench_cabac() -> None:
     """The arithmetic coder, both ways."""
-    from testbed.bench_command import print_cabac
+    from testbed.commands.bench_command import print_cabac
 
     print_cabac()
 
@@ -521,7 +521,7 @@ def bench_runner(
 
     Takes a quarter of an hour on two idle cores.
     """
-    from testbed.bench_runner import bench_runner as run_bench
+    from testbed.studies.bench_runner import bench_runner as run_bench
 
     run_bench(file, images, scales, out)
 
@@ -541,7 +541,7 @@ def bench_codec(
     ] = None,
 ) -> None:
     """The layered codec: speed both ways, lossless rate, PSNR at equal rates beside others."""
-    from testbed.bench_codec_command import run_bench_codec
+    from testbed.commands.bench_codec_command import run_bench_codec
 
     try:
         run_bench_codec(profile or [], images, limit, conventional, out)

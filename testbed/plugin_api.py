@@ -19,12 +19,12 @@ from codec.base import (
     check_image,
     intact_layers,
 )
-from testbed.codec_registry import register_analog_codec, register_codec
-from testbed.figure_registry import TableFigure, register_figure
 from testbed.images import SourceImage
-from testbed.metric_registry import Metric, register_metric
-from testbed.policy_registry import ProtectionPolicy, Sender, register_policy
-from testbed.protection import LayerSetting
+from testbed.language.protection import LayerSetting
+from testbed.plugins.codec_registry import register_analog_codec, register_codec
+from testbed.plugins.figure_registry import TableFigure, register_figure
+from testbed.plugins.metric_registry import Metric, register_metric
+from testbed.plugins.policy_registry import ProtectionPolicy, Sender, register_policy
 
 __all__ = [
     "AnalogCodec",

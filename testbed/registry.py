@@ -6,16 +6,16 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from codec.base import CodecError, ImageCodec
-from testbed.codec_sections import (
+from testbed.errors import TestbedError
+from testbed.language.codec_sections import (
     CodecSection,
     ConventionalSection,
     DeepJsccSection,
     PluginCodecSection,
     SemanticCodecSection,
 )
-from testbed.errors import TestbedError
-from testbed.link_parts import make_part
-from testbed.plugin_codecs import PluginAnalogCodec, PluginCodec
+from testbed.language.link_parts import make_part
+from testbed.plugins.codecs import PluginAnalogCodec, PluginCodec
 
 if TYPE_CHECKING:
     from codec.analog import AnalogCodec

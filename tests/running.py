@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from testbed.executors import Executor, SerialExecutor
-from testbed.journal import Journal
-from testbed.plan import Plan
-from testbed.runner import TRIALS_CSV, Outcome, open_works, run_trials, write_table
-from testbed.scenario import Scenario
-from testbed.selection import Selection
-from testbed.sharding import WHOLE, Shard
-from testbed.simulation import rows_of
-from testbed.trials import Trial, expand_points
-from testbed.work import Row, Work
-from testbed.worker import WorkerSetup
+from testbed.language.scenario import Scenario
+from testbed.running.executors import Executor, SerialExecutor
+from testbed.running.journal import Journal
+from testbed.running.plan import Plan
+from testbed.running.runner import TRIALS_CSV, Outcome, open_works, run_trials, write_table
+from testbed.running.selection import Selection
+from testbed.running.sharding import WHOLE, Shard
+from testbed.running.trials import Trial, expand_points
+from testbed.running.work import Row, Work
+from testbed.running.worker import WorkerSetup
+from testbed.sending.simulation import rows_of
 
 
 def all_works(planned: Plan, images_at_once: int = 8) -> Iterator[Work]:

@@ -22,16 +22,16 @@ from channels.ofdm import Ofdm
 from channels.randomness import ChannelRandomness, derive_key
 from channels.spatial_multiplexing import SpatialMultiplexing
 from channels.table_link import packet_error_rate
-from testbed import choosing
 from testbed.errors import ScenarioError
 from testbed.images import load_images
-from testbed.packets import HEADER_BYTES, LayerLink
-from testbed.planning import PictureLayers, plan_layers
-from testbed.scenario_loading import check_document
-from testbed.simulation import rows_of
-from testbed.trials import Trial, expand_links
-from testbed.work import Work
-from testbed.yaml_source import parse_document
+from testbed.language.scenario_loading import check_document
+from testbed.language.yaml_source import parse_document
+from testbed.running.trials import Trial, expand_links
+from testbed.running.work import Work
+from testbed.sending import choosing
+from testbed.sending.packets import HEADER_BYTES, LayerLink
+from testbed.sending.planning import PictureLayers, plan_layers
+from testbed.sending.simulation import rows_of
 
 MCS = (2, 12, 20)
 """QPSK, 16QAM and 64QAM of rates .19, .42 and .55."""

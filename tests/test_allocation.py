@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from testbed.allocation import Offers, allocate, allocate_one
+from testbed.sending.allocation import Offers, allocate, allocate_one
 
 
 def value_of(gains, layers, weights, budget, choices, may_cut) -> tuple[float, list[float]]:

@@ -17,9 +17,13 @@ from typer.testing import CliRunner
 from codec.base import Image
 from codec.conventional import ConventionalCodec, FileFormat
 from codec.conventional.jpeg import Jpeg
-from testbed import anchors_command
-from testbed.anchor_formats import CoarseJpeg, CoarseJpeg2000, cifar10_codecs, kodak_formats
-from testbed.anchors import (
+from testbed.cli import app
+from testbed.commands import anchors_command
+from testbed.commands.anchors_command import as_table, verify_anchors
+from testbed.evaluation.metrics import psnr_db
+from testbed.images import DATA_VARIABLE, ImageSourceError, load_images
+from testbed.studies.anchor_formats import CoarseJpeg, CoarseJpeg2000, cifar10_codecs, kodak_formats
+from testbed.studies.anchors import (
     TOLERANCE_DB,
     Anchor,
     Check,
@@ -30,11 +34,7 @@ from testbed.anchors import (
     kodak_pictures,
     read_anchors,
 )
-from testbed.anchors_command import as_table, verify_anchors
-from testbed.cli import app
-from testbed.images import DATA_VARIABLE, ImageSourceError, load_images
-from testbed.metrics import psnr_db
-from testbed.rate_distortion import RatePoint
+from testbed.studies.rate_distortion import RatePoint
 
 
 @pytest.fixture(scope="module")

@@ -11,11 +11,15 @@ import pytest
 from codec.base import DecodedImage, Image
 from codec.bench_codec import bench_codec
 from codec.layered import LayeredCodec, cut_layers, open_layered
-from testbed.bench_codec_command import conventional_codecs, run_bench_codec, timed_pictures
-from testbed.equal_rates import budget_bytes, conventional_points, layered_points
+from testbed.commands.bench_codec_command import (
+    conventional_codecs,
+    run_bench_codec,
+    timed_pictures,
+)
 from testbed.errors import TestbedError
+from testbed.evaluation.metrics import EXACT_PSNR_DB, FAILED_LEVEL, psnr_db
 from testbed.images import load_images
-from testbed.metrics import EXACT_PSNR_DB, FAILED_LEVEL, psnr_db
+from testbed.studies.equal_rates import budget_bytes, conventional_points, layered_points
 
 RATES_BPP = (0.5, 2.0, 6.0, 24.0)
 
@@ -117,7 +121,7 @@ def test_codecs_beside_it_can_be_chosen() -> None:
 def test_the_command_prints_and_writes_the_same_rates_each_time(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("testbed.bench_codec_command.TIMED_PIXELS", 2048)
+    monkeypatch.setattr("testbed.commands.bench_codec_command.TIMED_PIXELS", 2048)
     for folder in ("a", "b"):
         run_bench_codec([], "samples32", 2, "jpeg2000", tmp_path / folder)
     printed = capsys.readouterr().out

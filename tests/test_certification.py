@@ -21,17 +21,23 @@ from channels.gilbert_elliott import GilbertElliott, GilbertElliottChain
 from channels.jitter import Jitter
 from channels.packet_loss import IidPacketLoss
 from channels.randomness import ChannelRandomness
-from testbed.certification import FALSE_ALARM, Certification, certify, judged, write_certification
-from testbed.certification_check import Check, count_p_value, gamma_p_value
-from testbed.certification_losses import LossChain, loss_chain
-from testbed.certification_report import CertificationError
-from testbed.journal import JOURNAL
-from testbed.plan import Plan, plan
-from testbed.run_command import RunOptions, run_scenario
-from testbed.scenario_loading import load_scenario
-from testbed.selection import Selection
-from testbed.simulation import OBSERVED
-from testbed.work import Row
+from testbed.commands.run_command import RunOptions, run_scenario
+from testbed.evaluation.certification import (
+    FALSE_ALARM,
+    Certification,
+    certify,
+    judged,
+    write_certification,
+)
+from testbed.evaluation.certification_check import Check, count_p_value, gamma_p_value
+from testbed.evaluation.certification_losses import LossChain, loss_chain
+from testbed.evaluation.certification_report import CertificationError
+from testbed.language.scenario_loading import load_scenario
+from testbed.running.journal import JOURNAL
+from testbed.running.plan import Plan, plan
+from testbed.running.selection import Selection
+from testbed.running.work import Row
+from testbed.sending.simulation import OBSERVED
 
 SCENARIO = """
 name: certified

@@ -17,7 +17,7 @@ from channels.modulation import BITS_PER_SYMBOL
 from channels.mutual_information import bicm_information
 from channels.ofdm import Ofdm
 from channels.table_link import check_setting
-from testbed import bench_command
+from testbed.commands import bench_command
 
 
 def test_bench_ldpc() -> None:

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from testbed.budget import link_budget
-from testbed.check_command import check_scenario, examine
-from testbed.plugins import load_plugins
+from testbed.commands.check_command import check_scenario, examine
+from testbed.language.scenario import Scenario
+from testbed.language.scenario_loading import check_document, load_scenario
+from testbed.language.yaml_source import parse_document
+from testbed.plugins.loading import load_plugins
 from testbed.registry import make_codec
-from testbed.scenario import Scenario
-from testbed.scenario_loading import check_document, load_scenario
-from testbed.yaml_source import parse_document
+from testbed.sending.budget import link_budget
 
 SCENARIO = """\
 name: tiny

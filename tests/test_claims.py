@@ -7,10 +7,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from testbed.claims import Claim, Finding, make_claims, verdict
-from testbed.claims_markdown import as_markdown, write_claims
 from testbed.errors import OutputError
-from testbed.rate_distortion import ACCOUNTINGS, OURS
+from testbed.studies.claims import Claim, Finding, make_claims, verdict
+from testbed.studies.claims_markdown import as_markdown, write_claims
+from testbed.studies.rate_distortion import ACCOUNTINGS, OURS
 
 Points = list[tuple[float, float, float]]
 """(bpp, PSNR in dB, SSIM)"""

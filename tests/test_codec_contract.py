@@ -14,8 +14,8 @@ from codec.conventional import FORMATS, ConventionalCodec
 from codec.conventional.file_format import Headers, OnLoss
 from codec.layered import open_layered
 from codec.semantic_codec import SemanticCodec
-from testbed.link_parts import LinkPart, make_part
-from testbed.plugins import named_plugins
+from testbed.language.link_parts import LinkPart, make_part
+from testbed.plugins.loading import named_plugins
 
 
 def conventional(

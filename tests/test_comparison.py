@@ -10,8 +10,12 @@ import pandas as pd
 import pytest
 from test_envelope import table
 
-from testbed.comparison import compare, write_comparison
-from testbed.comparison_figures import (
+from testbed.commands.run_command import RunOptions, run_scenario
+from testbed.errors import ScenarioError
+from testbed.evaluation.comparison import compare, write_comparison
+from testbed.evaluation.metrics import EXACT_PSNR_DB
+from testbed.evaluation.trials_table import METRICS
+from testbed.figures.comparison_figures import (
     _draw_published,
     _layouts,
     _looks,
@@ -19,14 +23,11 @@ from testbed.comparison_figures import (
     _panels,
     draw_comparison,
 )
-from testbed.comparison_section import Published
-from testbed.errors import ScenarioError
-from testbed.figures import METRICS, read_table
-from testbed.metrics import EXACT_PSNR_DB
-from testbed.plan import plan
-from testbed.run_command import RunOptions, run_scenario
-from testbed.scenario_loading import check_document, load_scenario
-from testbed.yaml_source import parse_document
+from testbed.figures.run_figures import read_table
+from testbed.language.comparison_section import Published
+from testbed.language.scenario_loading import check_document, load_scenario
+from testbed.language.yaml_source import parse_document
+from testbed.running.plan import plan
 
 CODECS = ("layered", "jpeg", "deepjscc")
 ENDS = ("difference_low_db", "difference_high_db")

@@ -32,15 +32,15 @@ from codec.picture_header import (
     pack_picture_header,
     unpack_picture_header,
 )
-from testbed.check_command import print_choices
-from testbed.codec_sections import CODEC_SECTIONS, ConventionalSection
+from testbed.commands.check_command import print_choices
 from testbed.errors import ScenarioError
+from testbed.evaluation.metrics import psnr_db
 from testbed.images import DATA_VARIABLE, load_images
-from testbed.metrics import psnr_db
-from testbed.packets import Packet, reassemble
-from testbed.plan import plan
-from testbed.scenario_loading import check_document
-from testbed.yaml_source import parse_document
+from testbed.language.codec_sections import CODEC_SECTIONS, ConventionalSection
+from testbed.language.scenario_loading import check_document
+from testbed.language.yaml_source import parse_document
+from testbed.running.plan import plan
+from testbed.sending.packets import Packet, reassemble
 
 SIZES = [(32, 32), (1, 1), (33, 47), (300, 17)]
 

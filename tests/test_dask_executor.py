@@ -15,17 +15,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from testbed import dask_executor
-from testbed.dask_executor import IN_FLIGHT, DaskExecutor
-from testbed.executors import SerialExecutor, WorkerError
 from testbed.images import SourceImage
-from testbed.metric_registry import Metric
-from testbed.plan import plan
-from testbed.runner import open_works
-from testbed.scenario_loading import load_scenario
-from testbed.selection import Selection
-from testbed.work import Work
-from testbed.worker import WorkerSetup
+from testbed.language.scenario_loading import load_scenario
+from testbed.plugins.metric_registry import Metric
+from testbed.running import dask_executor
+from testbed.running.dask_executor import IN_FLIGHT, DaskExecutor
+from testbed.running.executors import SerialExecutor, WorkerError
+from testbed.running.plan import plan
+from testbed.running.runner import open_works
+from testbed.running.selection import Selection
+from testbed.running.work import Work
+from testbed.running.worker import WorkerSetup
 
 pytest.importorskip("distributed", reason="needs the extra dask")
 

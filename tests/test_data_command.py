@@ -20,7 +20,7 @@ from PIL import Image as PillowImage
 from typer.testing import CliRunner
 
 from testbed import cli
-from testbed.data_command import download, print_sets
+from testbed.commands.data_command import download, print_sets
 from testbed.datasets import catalogue
 from testbed.datasets import download as downloading
 from testbed.datasets import kodak as kodak_set

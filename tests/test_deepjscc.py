@@ -15,18 +15,18 @@ from channels.randomness import ChannelRandomness
 from codec.analog import ReceivedSymbols
 from codec.base import CodecError
 from codec.deepjscc_codec import RATIOS, DeepJsccCodec
-from testbed.analog_simulation import symbols_within, transmit_symbols
-from testbed.certification import certify
 from testbed.errors import ScenarioError
-from testbed.figures import _panels
+from testbed.evaluation.certification import certify
+from testbed.evaluation.metrics import psnr_db
+from testbed.figures.run_figures import _panels
 from testbed.images import load_images
-from testbed.metrics import psnr_db
-from testbed.plan import plan
-from testbed.scenario_loading import check_document
-from testbed.selection import Selection
-from testbed.transmission import layer_links
-from testbed.trials import ANALOG, expand_links
-from testbed.yaml_source import parse_document
+from testbed.language.scenario_loading import check_document
+from testbed.language.yaml_source import parse_document
+from testbed.running.plan import plan
+from testbed.running.selection import Selection
+from testbed.running.trials import ANALOG, expand_links
+from testbed.sending.analog_simulation import symbols_within, transmit_symbols
+from testbed.sending.transmission import layer_links
 
 SCENARIO = """
 images: {source: samples32, limit: 3}

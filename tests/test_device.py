@@ -19,8 +19,8 @@ from codec.classifier import class_of
 from codec.deepjscc_codec import DeepJsccCodec
 from codec.layered import open_layered
 from codec.semantic_codec import SemanticCodec
+from testbed.evaluation.lpips import LpipsNetwork, load_lpips
 from testbed.images import load_images
-from testbed.lpips import LpipsNetwork, load_lpips
 
 
 @pytest.fixture(scope="module")

@@ -14,8 +14,8 @@ from codec.embedded.codec import EmbeddedCodec
 from codec.embedded.profile import EmbeddedProfile
 from codec.profile import load_profile
 from testbed.cli import app
-from testbed.equal_rates import layered_points
 from testbed.images import load_images
+from testbed.studies.equal_rates import layered_points
 
 
 @pytest.fixture(scope="module")

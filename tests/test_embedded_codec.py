@@ -13,8 +13,8 @@ from codec.base import CodecError, EncodedImage, Image, ReceivedLayer
 from codec.embedded.codec import EmbeddedCodec
 from codec.embedded.schedule import LAYER_NAMES
 from codec.profile import load_profile
+from testbed.evaluation.metrics import psnr_db
 from testbed.images import load_images
-from testbed.metrics import psnr_db
 
 
 @pytest.fixture(scope="module")

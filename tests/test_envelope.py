@@ -8,7 +8,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from testbed.envelope import FEWEST_TO_SPLIT, NO_ROW, Point, envelope, scheme_points, with_nan
+from testbed.evaluation.envelope import (
+    FEWEST_TO_SPLIT,
+    NO_ROW,
+    Point,
+    envelope,
+    scheme_points,
+    with_nan,
+)
 
 RATES = (0.3, 0.5, 0.7)
 

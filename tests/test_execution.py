@@ -11,18 +11,18 @@ import pytest
 import running
 from typer.testing import CliRunner
 
-from testbed import strip
 from testbed.cli import app
 from testbed.errors import ScenarioError, TestbedError
-from testbed.executors import PoolExecutor, WorkerError
-from testbed.journal import JOURNAL, Journal
-from testbed.plan import Plan, plan
-from testbed.runner import TRIALS_CSV, run_trials, write_table
-from testbed.scenario_loading import load_scenario
-from testbed.selection import Selection
-from testbed.sharding import Shard, ShardError
-from testbed.stopping import Moments, interval_width_db
-from testbed.worker import WorkerSetup
+from testbed.language.scenario_loading import load_scenario
+from testbed.running.executors import PoolExecutor, WorkerError
+from testbed.running.journal import JOURNAL, Journal
+from testbed.running.plan import Plan, plan
+from testbed.running.runner import TRIALS_CSV, run_trials, write_table
+from testbed.running.selection import Selection
+from testbed.running.sharding import Shard, ShardError
+from testbed.running.stopping import Moments, interval_width_db
+from testbed.running.worker import WorkerSetup
+from testbed.sending import strip
 
 SCENARIO = """
 name: parts

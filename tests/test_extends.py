@@ -12,10 +12,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from testbed.errors import ScenarioError
-from testbed.extends import MAX_DEPTH, read_extended
-from testbed.scenario import Scenario
-from testbed.scenario_loading import check_document, load_scenario
-from testbed.yaml_source import MAX_NODES
+from testbed.language.extends import MAX_DEPTH, read_extended
+from testbed.language.scenario import Scenario
+from testbed.language.scenario_loading import check_document, load_scenario
+from testbed.language.yaml_source import MAX_NODES
 
 SCENARIOS = Path(__file__).parent.parent / "scenarios"
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from testbed.figures import (
+from testbed.figures.run_figures import (
     EXACT_PSNR_DB,
     MAX_CASES,
     Picture,
@@ -19,7 +19,7 @@ from testbed.figures import (
     draw_strip,
     read_table,
 )
-from testbed.setting_words import part_words
+from testbed.language.setting_words import part_words
 
 
 def table(
@@ -140,7 +140,7 @@ def test_undefined_metrics_are_left_out(tmp_path: Path) -> None:
 
 
 def test_exact_pictures_count_as_stated(tmp_path: Path) -> None:
-    from testbed.figures import _mean_interval
+    from testbed.figures.run_figures import _mean_interval
 
     group = table(snrs=(5,)).assign(psnr_db=[np.inf, 20.0] * 6)
     mean, low, high = _mean_interval(group, "psnr_db")
@@ -151,7 +151,7 @@ def test_exact_pictures_count_as_stated(tmp_path: Path) -> None:
 
 def test_the_interval_covers_the_mean_as_often_as_it_says() -> None:
     """Clusters of equal draws: the interval is for images, and covers in about 95 % of tries."""
-    from testbed.figures import _mean_interval
+    from testbed.figures.run_figures import _mean_interval
 
     random = np.random.default_rng(1)
     covered = 0
@@ -209,7 +209,7 @@ def test_variations_beyond_the_limit_are_counted(tmp_path: Path) -> None:
 
 
 def test_uneven_draws_count_by_picture() -> None:
-    from testbed.figures import _mean_interval
+    from testbed.figures.run_figures import _mean_interval
 
     frame = pd.DataFrame({"ssim": [0.0, 0.0, 0.0, 1.0], "image": ["a", "a", "a", "b"]})
     assert _mean_interval(frame, "ssim")[0] == 0.5

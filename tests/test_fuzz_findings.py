@@ -17,11 +17,11 @@ from codec.base import CodecError
 from codec.conventional.jpeg import Jpeg
 from codec.deepjscc_codec import DeepJsccCodec
 from codec.profile import WEIGHTS_FOLDER, load_profile
-from testbed.claims_markdown import write_claims
 from testbed.errors import OutputError, ScenarioError
-from testbed.ldpc_quality import known_points
-from testbed.rate_curve import read_curves
-from testbed.yaml_source import parse_document
+from testbed.language.yaml_source import parse_document
+from testbed.studies.claims_markdown import write_claims
+from testbed.studies.ldpc_quality import known_points
+from testbed.studies.rate_curve import read_curves
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from testbed.commands.fuzz_command import FuzzError, run_fuzz
 from testbed.fuzz.damage import damaged
 from testbed.fuzz.harness import Limits, run_target
 from testbed.fuzz.target import Cases, Random, Target, random_of
-from testbed.fuzz_command import FuzzError, run_fuzz
 
 LIMITS = Limits(seconds=1.0, wall_s=4.0, grown_bytes=50_000_000, guard_bytes=2_000_000_000)
 BAD = 7

@@ -14,21 +14,21 @@ from running import simulated
 
 from codec.conventional import ConventionalCodec
 from codec.conventional.jpeg import Jpeg
-from testbed.anchors import capacity_bits, fitting_psnr_db
-from testbed.budget import link_budget
-from testbed.certification import certify
 from testbed.errors import ScenarioError
+from testbed.evaluation.certification import certify
 from testbed.images import load_images
-from testbed.overlay import Overlay
-from testbed.packets import HEADER_BYTES, capacity_bytes
-from testbed.plan import Plan, plan
-from testbed.scenario import Scenario
-from testbed.scenario_loading import check_document, load_scenario
-from testbed.selection import Selection
-from testbed.transmission import layer_links
-from testbed.trials import budget_channel_uses, expand_links
-from testbed.work import Row
-from testbed.yaml_source import parse_document, parse_override
+from testbed.language.overlay import Overlay
+from testbed.language.scenario import Scenario
+from testbed.language.scenario_loading import check_document, load_scenario
+from testbed.language.yaml_source import parse_document, parse_override
+from testbed.running.plan import Plan, plan
+from testbed.running.selection import Selection
+from testbed.running.trials import budget_channel_uses, expand_links
+from testbed.running.work import Row
+from testbed.sending.budget import link_budget
+from testbed.sending.packets import HEADER_BYTES, capacity_bytes
+from testbed.sending.transmission import layer_links
+from testbed.studies.anchors import capacity_bits, fitting_psnr_db
 
 HEAD = "images: {source: samples32, limit: 2}\ncodecs: {type: jpeg}\n"
 LEDGER = [

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from testbed.intervals import (
+from testbed.evaluation.intervals import (
     intraclass_correlation,
     mean,
     mean_interval,

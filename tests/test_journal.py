@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from testbed.errors import OutputError
-from testbed.journal import FORMAT, JOURNAL, Journal, kind_of, line_of
-from testbed.simulation import COLUMNS, OBSERVED
-from testbed.work import Failure
+from testbed.running.journal import FORMAT, JOURNAL, Journal, kind_of, line_of
+from testbed.running.work import Failure
+from testbed.sending.simulation import COLUMNS, OBSERVED
 
 A, B, C, M = (f"{number:016x}" for number in (10, 11, 2**64 - 1, 13))
 

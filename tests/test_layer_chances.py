@@ -16,9 +16,9 @@ from channels.packet_loss import IidPacketLoss
 from channels.randomness import ChannelRandomness, derive_key
 from channels.table_link import send_packet_by_table
 from codec.base import EncodedImage, Layer
-from testbed import layer_chances
-from testbed.layer_chances import Reckoning, chance_of_enough, fading_kind, packet_payloads
-from testbed.packets import LayerLink, cost_of, layer_uses, packetise
+from testbed.sending import layer_chances
+from testbed.sending.layer_chances import Reckoning, chance_of_enough, fading_kind, packet_payloads
+from testbed.sending.packets import LayerLink, cost_of, layer_uses, packetise
 
 
 @pytest.fixture(autouse=True, scope="module")

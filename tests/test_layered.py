@@ -13,9 +13,9 @@ from codec.embedded.codec import EmbeddedCodec
 from codec.layered import cut_layers, open_layered, scheme_words
 from codec.profile import WEIGHTS_FOLDER, load_paper_profile, profile_names, profile_scheme
 from codec.semantic_codec import SemanticCodec
-from testbed.codec_sections import SemanticCodecSection
+from testbed.evaluation.metrics import psnr_db
 from testbed.images import load_images
-from testbed.metrics import psnr_db
+from testbed.language.codec_sections import SemanticCodecSection
 from testbed.registry import CodecSetupError, codec_fingerprint, make_codec
 
 SCHEMES = {"paper": SemanticCodec, "embedded": EmbeddedCodec}

@@ -16,8 +16,8 @@ from channels.bench_ldpc_quality import (
     gap_at_target,
 )
 from channels.errors import ChannelError
-from testbed import ldpc_quality
-from testbed.ldpc_quality import reproduce_ldpc_quality
+from testbed.studies import ldpc_quality
+from testbed.studies.ldpc_quality import reproduce_ldpc_quality
 
 
 def test_as_good_as_the_exact_sum_product_rule() -> None:

@@ -15,11 +15,11 @@ from channels.channel import CHANNELS, Channel, check_range, register_channel
 from channels.fading import RayleighBlock
 from channels.packet_loss import IidPacketLoss
 from testbed.errors import ScenarioError
-from testbed.link_parts import Kind, LinkPart, make_part, names_of, parameters_of
-from testbed.scenario import Scenario
-from testbed.scenario_loading import check_document
-from testbed.trials import expand_links
-from testbed.yaml_source import parse_document
+from testbed.language.link_parts import Kind, LinkPart, make_part, names_of, parameters_of
+from testbed.language.scenario import Scenario
+from testbed.language.scenario_loading import check_document
+from testbed.language.yaml_source import parse_document
+from testbed.running.trials import expand_links
 
 BASE = "images: samples32\ncodecs: {type: jpeg}\nlink:\n  snr_db: 10\n"
 

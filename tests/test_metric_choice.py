@@ -15,19 +15,19 @@ import running
 from safetensors.numpy import save_file
 
 from testbed.errors import ScenarioError
-from testbed.executors import PoolExecutor
-from testbed.figures import draw_figures, read_table
+from testbed.evaluation.metric_catalogue import METRICS, Lpips, MsSsim, PsnrY, Task
+from testbed.evaluation.metric_choice import exceptions
+from testbed.evaluation.metrics import failed_picture, psnr_db, psnr_y_db
+from testbed.figures.run_figures import draw_figures, read_table
 from testbed.images import SourceImage, load_images
-from testbed.metric_catalogue import METRICS, Lpips, MsSsim, PsnrY, Task
-from testbed.metric_choice import exceptions
-from testbed.metric_registry import Metric, register_metric
-from testbed.metrics import failed_picture, psnr_db, psnr_y_db
-from testbed.plan import plan
-from testbed.runner import TRIALS_CSV
-from testbed.scenario_loading import check_document
-from testbed.simulation import COLUMNS
-from testbed.worker import WorkerSetup
-from testbed.yaml_source import parse_document
+from testbed.language.scenario_loading import check_document
+from testbed.language.yaml_source import parse_document
+from testbed.plugins.metric_registry import Metric, register_metric
+from testbed.running.executors import PoolExecutor
+from testbed.running.plan import plan
+from testbed.running.runner import TRIALS_CSV
+from testbed.running.worker import WorkerSetup
+from testbed.sending.simulation import COLUMNS
 
 SCENARIO = """
 seed: 3

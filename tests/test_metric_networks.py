@@ -13,10 +13,10 @@ from safetensors.numpy import load_file, save_file
 from codec.base import CodecError
 from codec.classifier import CLASSES, WEIGHTS, Classifier, class_of, load_classifier
 from codec.training.classifier import NormalisedUnit, folded
-from testbed.classifier_accuracy import accuracies
+from testbed.evaluation.classifier_accuracy import accuracies
+from testbed.evaluation.lpips import LEAST_SIDE, load_lpips
+from testbed.evaluation.metrics import failed_picture
 from testbed.images import ImageSourceError, load_images
-from testbed.lpips import LEAST_SIDE, load_lpips
-from testbed.metrics import failed_picture
 
 
 @pytest.fixture(scope="module")

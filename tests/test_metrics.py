@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from skimage.metrics import structural_similarity
 
-from testbed.metrics import failed_picture, ms_ssim, psnr_db, psnr_y_db, ssim
+from testbed.evaluation.metrics import failed_picture, ms_ssim, psnr_db, psnr_y_db, ssim
 
 
 def pair(height: int, width: int, noise: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

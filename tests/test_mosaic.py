@@ -17,15 +17,15 @@ from codec.conventional.jpeg import Jpeg
 from codec.conventional.jpeg2000 import Jpeg2000
 from codec.conventional.mosaic import MAX_SIDE, Mosaic, _bytes, _point
 from codec.conventional.webp import WebP
-from testbed import mosaic_check
-from testbed.anchors_command import mosaic_table
+from testbed.commands.anchors_command import mosaic_table
 from testbed.errors import ScenarioError
+from testbed.evaluation.metrics import psnr_db
 from testbed.images import DATA_VARIABLE, load_images
-from testbed.metrics import psnr_db
-from testbed.mosaic_check import PICTURES, MosaicCheck, check_mosaics, mosaic_codecs
-from testbed.plan import plan
-from testbed.scenario_loading import check_document
-from testbed.yaml_source import parse_document
+from testbed.language.scenario_loading import check_document
+from testbed.language.yaml_source import parse_document
+from testbed.running.plan import plan
+from testbed.studies import mosaic_check
+from testbed.studies.mosaic_check import PICTURES, MosaicCheck, check_mosaics, mosaic_codecs
 
 FORMATS = mosaic_codecs(quick=False)
 

@@ -15,23 +15,24 @@ from rich.console import Console
 from running import all_works, run
 from typer.testing import CliRunner
 
-from testbed import simulation, worker
-from testbed.check_command import check_scenario
 from testbed.cli import app
-from testbed.estimates import estimate
-from testbed.journal import FAILURE_FORMAT, FORMAT, JOURNAL, line_of
-from testbed.monitor import Listener, Progress, Rate, RunFacts, Watch
-from testbed.plan import plan
-from testbed.progress import PlainLines, TerminalBar
-from testbed.progress_file import PROGRESS_JSON, ProgressFile
+from testbed.commands.check_command import check_scenario
+from testbed.commands.status_command import StatusError, status_of
+from testbed.language.scenario_loading import load_scenario
 from testbed.quantity_words import duration_words, rate_words, size_words
-from testbed.run_log import RUN_LOG, RunLog
-from testbed.run_report import JsonReport
-from testbed.scenario_loading import load_scenario
-from testbed.status_command import StatusError, status_of
-from testbed.stream_cache import CacheUse
-from testbed.work import Failure, Seconds, WorkResult
-from testbed.worker import WorkerSetup
+from testbed.running import worker
+from testbed.running.estimates import estimate
+from testbed.running.journal import FAILURE_FORMAT, FORMAT, JOURNAL, line_of
+from testbed.running.monitor import Listener, Progress, Rate, RunFacts, Watch
+from testbed.running.plan import plan
+from testbed.running.progress import PlainLines, TerminalBar
+from testbed.running.progress_file import PROGRESS_JSON, ProgressFile
+from testbed.running.run_log import RUN_LOG, RunLog
+from testbed.running.run_report import JsonReport
+from testbed.running.stream_cache import CacheUse
+from testbed.running.work import Failure, Seconds, WorkResult
+from testbed.running.worker import WorkerSetup
+from testbed.sending import simulation
 
 SCENARIO = """name: seen
 images: {source: samples32, limit: 2}
@@ -193,10 +194,10 @@ def test_the_log_tells_failures_and_each_traceback_once(tmp_path: Path) -> None:
         for done in (1, 2):
             clock.now_s += 6
             watch.took(result(1, FAILURE, tracebacks=("Traceback\n  in line 3\n",)), done, 9)
-        logging.getLogger("testbed.executors").warning("a worker process died")
+        logging.getLogger("testbed.running.executors").warning("a worker process died")
         watch.simulated(9, 2)
         watch.finished()
-    logging.getLogger("testbed.executors").warning("not in this log")
+    logging.getLogger("testbed.running.executors").warning("not in this log")
     text = (tmp_path / RUN_LOG).read_text()
     assert text.count("ValueError: it broke") == 2
     assert text.count("Traceback\n      in line 3\n") == 1

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from testbed import offset_index
-from testbed.offset_index import OffsetIndex
+from testbed.running import offset_index
+from testbed.running.offset_index import OffsetIndex
 
 KEYS = st.integers(0, 30).map(lambda number: f"{number * 0x0842108421084211 % 2**64:016x}")
 

@@ -13,7 +13,7 @@ from channels.link import LinkSetting
 from channels.ofdm import Ofdm
 from channels.spatial_multiplexing import SpatialMultiplexing
 from codec.base import EncodedImage, Layer
-from testbed.packets import (
+from testbed.sending.packets import (
     HEADER_BYTES,
     MAX_FRAGMENTS,
     LayerLink,

@@ -10,12 +10,17 @@ import pandas as pd
 import pytest
 from test_envelope import table
 
-from testbed import parquet as module
 from testbed.errors import OutputError
-from testbed.figures import METRICS
-from testbed.parquet import DICTIONARY_COLUMNS, WHOLE_COLUMNS, check_parquet, write_parquet
-from testbed.simulation import COLUMNS
-from testbed.statistics import write_statistics
+from testbed.evaluation import parquet as module
+from testbed.evaluation.parquet import (
+    DICTIONARY_COLUMNS,
+    WHOLE_COLUMNS,
+    check_parquet,
+    write_parquet,
+)
+from testbed.evaluation.statistics import write_statistics
+from testbed.evaluation.trials_table import METRICS
+from testbed.sending.simulation import COLUMNS
 
 pytest.importorskip("pyarrow")
 

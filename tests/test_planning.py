@@ -18,18 +18,18 @@ from channels.packet_loss import IidPacketLoss, PacketLoss
 from channels.randomness import ChannelRandomness, derive_key
 from channels.table_link import send_packet_by_table
 from codec.base import EncodedImage, Layer
-from testbed import layer_chances, transmission
+from testbed.commands.tables_command import verify_tables
 from testbed.errors import ScenarioError
 from testbed.images import load_images
-from testbed.packets import LayerLink
-from testbed.planning import PictureLayers, expect_equal, plan_equal, plan_layers
-from testbed.scenario_loading import check_document
-from testbed.simulation import rows_of, simulate
-from testbed.tables_command import verify_tables
-from testbed.transmission import transmit
-from testbed.trials import expand_links
-from testbed.work import Work
-from testbed.yaml_source import parse_document
+from testbed.language.scenario_loading import check_document
+from testbed.language.yaml_source import parse_document
+from testbed.running.trials import expand_links
+from testbed.running.work import Work
+from testbed.sending import layer_chances, transmission
+from testbed.sending.packets import LayerLink
+from testbed.sending.planning import PictureLayers, expect_equal, plan_equal, plan_layers
+from testbed.sending.simulation import rows_of, simulate
+from testbed.sending.transmission import transmit
 
 PICTURE = PictureLayers((60, 70, 90, 140), (11.0, 25.0, 26.0, 28.0, 30.5))
 SCHEMES = (("qpsk", 0.3), ("16qam", 0.5), ("64qam", 0.75))

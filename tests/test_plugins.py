@@ -17,28 +17,28 @@ import pytest
 
 from channels.randomness import ChannelRandomness
 from codec.analog import ReceivedSymbols
-from testbed.check_command import print_choices
-from testbed.choosing import PolicyError
+from testbed.commands.check_command import print_choices
 from testbed.errors import ScenarioError
-from testbed.executors import PoolExecutor, SerialExecutor
-from testbed.figures import read_table
+from testbed.figures.run_figures import read_table
 from testbed.images import SourceImage, load_images
-from testbed.journal import Journal
-from testbed.link_parts import make_part, names_of, part_class
-from testbed.plan import plan
-from testbed.plugin_figures import draw_plugin_figures
-from testbed.plugins import (
+from testbed.language.link_parts import make_part, names_of, part_class
+from testbed.language.scenario import Scenario
+from testbed.language.scenario_loading import load_scenario
+from testbed.language.schema import scenario_schema
+from testbed.plugins.figures import draw_plugin_figures
+from testbed.plugins.loading import (
     PluginError,
     check_unchanged,
     load_plugins,
     named_plugins,
 )
 from testbed.registry import CodecSetupError, make_analog_codec, make_codec
-from testbed.runner import run_trials, write_table
-from testbed.scenario import Scenario
-from testbed.scenario_loading import load_scenario
-from testbed.schema import scenario_schema
-from testbed.worker import WorkerSetup
+from testbed.running.executors import PoolExecutor, SerialExecutor
+from testbed.running.journal import Journal
+from testbed.running.plan import plan
+from testbed.running.runner import run_trials, write_table
+from testbed.running.worker import WorkerSetup
+from testbed.sending.choosing import PolicyError
 
 EXAMPLES = Path(__file__).parent.parent / "docs" / "plugins"
 HEAD = "from dataclasses import dataclass\nfrom testbed.plugin_api import *\n"
@@ -287,7 +287,7 @@ def test_a_file_that_changes_during_a_run_is_refused(load, tmp_path: Path) -> No
     with pytest.raises(PluginError, match=r"mine\.py: it has changed since the run began"):
         check_unchanged(scenario.plugins)
     code = (
-        "import pickle, sys\nfrom testbed.plugins import load_plugins, PluginError\n"
+        "import pickle, sys\nfrom testbed.plugins.loading import load_plugins, PluginError\n"
         "try:\n    load_plugins(pickle.loads(sys.stdin.buffer.read()))\n"
         "except PluginError as error:\n    print(error)\n"
     )

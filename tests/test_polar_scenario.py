@@ -10,11 +10,11 @@ from channels.fading import RayleighBlock
 from channels.link import LinkSetting
 from channels.table_link import compare
 from testbed.errors import ScenarioError
-from testbed.scenario import Scenario
-from testbed.scenario_loading import check_document
-from testbed.transmission import layer_links
-from testbed.trials import expand_links
-from testbed.yaml_source import parse_document
+from testbed.language.scenario import Scenario
+from testbed.language.scenario_loading import check_document
+from testbed.language.yaml_source import parse_document
+from testbed.running.trials import expand_links
+from testbed.sending.transmission import layer_links
 
 
 def scenario_of(text: str) -> Scenario:

@@ -9,16 +9,16 @@ from pathlib import Path
 import pytest
 
 from channels.mcs import MCS_TABLES
-from testbed.budget import link_budget
 from testbed.errors import ScenarioError
-from testbed.link_parts import mcs_scheme
-from testbed.overlay import Overlay
-from testbed.protection import POLICIES, LayerSetting, Protection, policy_parameters
-from testbed.scenario import Scenario
-from testbed.scenario_loading import check_document
-from testbed.transmission import layer_links
-from testbed.trials import LinkPoint, expand_links
-from testbed.yaml_source import parse_document, parse_override
+from testbed.language.link_parts import mcs_scheme
+from testbed.language.overlay import Overlay
+from testbed.language.protection import POLICIES, LayerSetting, Protection, policy_parameters
+from testbed.language.scenario import Scenario
+from testbed.language.scenario_loading import check_document
+from testbed.language.yaml_source import parse_document, parse_override
+from testbed.running.trials import LinkPoint, expand_links
+from testbed.sending.budget import link_budget
+from testbed.sending.transmission import layer_links
 
 HEAD = "images: samples32\ncodecs: {type: jpeg}\n"
 

@@ -13,15 +13,15 @@ import pytest
 
 from codec.base import Image, ReceivedLayer
 from codec.layered import open_layered
-from testbed import figure2
-from testbed.claims_markdown import as_markdown
-from testbed.conventional_rd import StillCodec, available_codecs
 from testbed.errors import OutputError
-from testbed.figure2 import as_table, draw_figure2, reproduce_figure2
+from testbed.evaluation.metrics import EXACT_PSNR_DB, psnr_db
 from testbed.images import DATA_VARIABLE, load_images
-from testbed.metrics import EXACT_PSNR_DB, psnr_db
-from testbed.rate_curve import Curve, gain, rate_ratio, read_curve
-from testbed.rate_distortion import (
+from testbed.studies import figure2
+from testbed.studies.claims_markdown import as_markdown
+from testbed.studies.conventional_rd import StillCodec, available_codecs
+from testbed.studies.figure2 import as_table, draw_figure2, reproduce_figure2
+from testbed.studies.rate_curve import Curve, gain, rate_ratio, read_curve
+from testbed.studies.rate_distortion import (
     ACCOUNTINGS,
     OURS,
     RatePoint,

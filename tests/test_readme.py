@@ -6,7 +6,7 @@ import doctest
 import re
 from pathlib import Path
 
-from testbed.scenario_loading import load_scenario
+from testbed.language.scenario_loading import load_scenario
 
 README = Path(__file__).parent.parent / "README.md"
 

@@ -16,16 +16,16 @@ import running
 
 from channels.catalogue import CHANNELS, PACKET_LOSSES
 from codec.base import DecodedImage, ReceivedLayer
-from testbed.check_command import check_scenario
+from testbed.commands.check_command import check_scenario
 from testbed.errors import ScenarioError
-from testbed.executors import PoolExecutor
-from testbed.figures import draw_figures, read_table
-from testbed.journal import JOURNAL
-from testbed.plan import Plan, plan
-from testbed.runner import TRIALS_CSV, WORK_PIXELS
-from testbed.scenario_loading import load_scenario
-from testbed.simulation import COLUMNS, _decode_damaged, rows_of
-from testbed.worker import WorkerSetup
+from testbed.figures.run_figures import draw_figures, read_table
+from testbed.language.scenario_loading import load_scenario
+from testbed.running.executors import PoolExecutor
+from testbed.running.journal import JOURNAL
+from testbed.running.plan import Plan, plan
+from testbed.running.runner import TRIALS_CSV, WORK_PIXELS
+from testbed.running.worker import WorkerSetup
+from testbed.sending.simulation import COLUMNS, _decode_damaged, rows_of
 
 SCENARIO = """
 name: small
@@ -98,7 +98,7 @@ def test_order_changes_no_row(planned, reference) -> None:
 SIGNALS_ITSELF = """
 import atexit, os, signal, sys
 from testbed.cli import main
-from testbed.journal import Journal
+from testbed.running.journal import Journal
 
 name, moment = sys.argv.pop(1).split("-")
 def send() -> None:

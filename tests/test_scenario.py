@@ -14,15 +14,15 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from testbed import scenario_values
-from testbed.codec_sections import CODEC_SECTIONS
 from testbed.errors import ScenarioError, TestbedError
-from testbed.link_parts import LinkPart
-from testbed.overlay import Overlay
-from testbed.scenario import Scenario
-from testbed.scenario_loading import DOCUMENT_KEYS, check_document, load_scenario
-from testbed.scenario_values import FADING_BLOCKS, MODULATION_BITS, as_fraction
-from testbed.yaml_source import (
+from testbed.language import scenario_values
+from testbed.language.codec_sections import CODEC_SECTIONS
+from testbed.language.link_parts import LinkPart
+from testbed.language.overlay import Overlay
+from testbed.language.scenario import Scenario
+from testbed.language.scenario_loading import DOCUMENT_KEYS, check_document, load_scenario
+from testbed.language.scenario_values import FADING_BLOCKS, MODULATION_BITS, as_fraction
+from testbed.language.yaml_source import (
     MAX_BYTES,
     MAX_DEPTH,
     number_hint,
@@ -647,6 +647,6 @@ def test_loading_needs_no_heavy_imports() -> None:
     # Of `channels` the registry and the errors are plain Python.
     heavy = ["torch", "numba", "sionna", "pandas", "matplotlib", "numpy", "codec"]
     heavy += ["channels.channel", "channels.link"]
-    code = f"import sys, testbed.trials; print([m for m in {heavy} if m in sys.modules])"
+    code = f"import sys, testbed.running.trials; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

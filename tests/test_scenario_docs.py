@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from testbed.scenario_loading import load_scenario
+from testbed.language.scenario_loading import load_scenario
 
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs" / "scenario.md").read_text()

@@ -11,14 +11,14 @@ from pydantic_core import PydanticUndefined
 from typer.testing import CliRunner
 
 from testbed.cli import app
-from testbed.codec_sections import CODEC_SECTIONS
 from testbed.errors import ScenarioError
-from testbed.link_parts import Kind, names_of, parameters_of
-from testbed.protection import LayerProtection
-from testbed.scenario import Figures, Link, Packets, Scenario, Strip
-from testbed.scenario_loading import check_document
-from testbed.schema import default_of, scenario_schema
-from testbed.yaml_source import parse_document, read_document
+from testbed.language.codec_sections import CODEC_SECTIONS
+from testbed.language.link_parts import Kind, names_of, parameters_of
+from testbed.language.protection import LayerProtection
+from testbed.language.scenario import Figures, Link, Packets, Scenario, Strip
+from testbed.language.scenario_loading import check_document
+from testbed.language.schema import default_of, scenario_schema
+from testbed.language.yaml_source import parse_document, read_document
 
 FILES = sorted((Path(__file__).parent.parent / "scenarios").glob("**/*.yaml"))
 SCHEMA = scenario_schema()

@@ -11,8 +11,8 @@ import torch
 from codec.base import CodecError, ReceivedLayer
 from codec.profile import load_profile
 from codec.semantic_codec import LAYER_NAMES, SemanticCodec
+from testbed.evaluation.metrics import psnr_db
 from testbed.images import load_images
-from testbed.metrics import psnr_db
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,14 @@ from codec.embedded.slices import (
     received_streams,
 )
 from codec.picture_header import PictureHeader
-from testbed.packets import LayerLink, counts_of, layer_uses, ledger_of, packetise, reassemble
+from testbed.sending.packets import (
+    LayerLink,
+    counts_of,
+    layer_uses,
+    ledger_of,
+    packetise,
+    reassemble,
+)
 
 VERSION = 8
 NAMES = ("base", "more", "most")

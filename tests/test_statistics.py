@@ -11,9 +11,9 @@ from scipy import stats
 from test_envelope import table
 
 from testbed.errors import OutputError
-from testbed.figures import METRICS
-from testbed.metrics import EXACT_PSNR_DB
-from testbed.statistics import by_picture, write_statistics
+from testbed.evaluation.metrics import EXACT_PSNR_DB
+from testbed.evaluation.statistics import by_picture, write_statistics
+from testbed.evaluation.trials_table import METRICS
 
 KEY = ["codec", "snr_db", "code_rate"]
 LABELS = METRICS | {"task": "recognised pictures (share)", "lpips": "LPIPS"}

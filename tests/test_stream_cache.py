@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from codec.base import EncodedImage, Layer
-from testbed import sources, stream_cache
-from testbed.codec_sections import Codec
-from testbed.stream_cache import (
+from testbed import sources
+from testbed.language.codec_sections import Codec
+from testbed.running import stream_cache
+from testbed.running.stream_cache import (
     MISSING,
     CacheUse,
     DamagedEntry,

@@ -13,9 +13,9 @@ from scipy import stats
 
 from testbed.datasets.subset import Subset
 from testbed.errors import ScenarioError
-from testbed.image_sources import ImageSource
 from testbed.images import DATA_VARIABLE, ImageSourceError
-from testbed.scenario_loading import load_scenario
+from testbed.language.image_sources import ImageSource
+from testbed.language.scenario_loading import load_scenario
 
 LABELS = [3, 5, 3, 0, 5, 3, 9, 9, 3, 5]
 

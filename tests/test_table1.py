@@ -12,9 +12,9 @@ from codec.base import ReceivedLayer
 from codec.bitplanes import split_plane
 from codec.profile import load_profile
 from codec.semantic_codec import SemanticCodec
+from testbed.commands.reproduce_command import as_latex, as_table, reproduce_table1
 from testbed.images import load_images
-from testbed.reproduce_command import as_latex, as_table, reproduce_table1
-from testbed.table1 import PAPER_BCF_PERCENT, PAPER_EN_PERCENT, PlaneErrors, plane_errors
+from testbed.studies.table1 import PAPER_BCF_PERCENT, PAPER_EN_PERCENT, PlaneErrors, plane_errors
 
 
 @pytest.fixture(scope="module")

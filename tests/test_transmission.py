@@ -10,8 +10,8 @@ from channels.jitter import Jitter
 from channels.link import LinkSetting
 from channels.packet_loss import IidPacketLoss
 from codec.base import EncodedImage, Layer
-from testbed.packets import LayerLink, ledger_of, packetise
-from testbed.transmission import at_unit_power, image_randomness, transmit
+from testbed.sending.packets import LayerLink, ledger_of, packetise
+from testbed.sending.transmission import at_unit_power, image_randomness, transmit
 
 
 def encoded(*sizes: int) -> EncodedImage:

@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from running import expand_trials
 
-from testbed.scenario import Scenario
-from testbed.scenario_loading import check_document, load_scenario
-from testbed.scenario_values import MODULATION_BITS
-from testbed.trials import budget_channel_uses, expand_links
-from testbed.yaml_source import parse_document
+from testbed.language.scenario import Scenario
+from testbed.language.scenario_loading import check_document, load_scenario
+from testbed.language.scenario_values import MODULATION_BITS
+from testbed.language.yaml_source import parse_document
+from testbed.running.trials import budget_channel_uses, expand_links
 
 QUICKSTART = Path(__file__).parent.parent / "scenarios" / "quickstart.yaml"
 HEAD = "images: samples32\ncodecs: [{type: semantic}, {type: jpeg}]\n"
@@ -173,7 +173,7 @@ def test_a_trial_id_is_pinned() -> None:
 def test_ids_of_what_rests_on_tables_know_their_version(monkeypatch: pytest.MonkeyPatch) -> None:
     link = "link: {snr_db: 10, fidelity: [exact, tables], protection: [equal, optimised]}"
     before = ids_of(scenario_of(link))
-    monkeypatch.setattr("testbed.trials.TABLES_VERSION", -1)
+    monkeypatch.setattr("testbed.running.trials.TABLES_VERSION", -1)
     # Equal protection, bit by bit: two pictures, two codecs.
     assert len(before & ids_of(scenario_of(link))) == 4
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from test_envelope import table
 
-from testbed.trials_table import (
+from testbed.evaluation.trials_table import (
     SETTING_COLUMNS,
     drawn_columns,
     finite,
@@ -53,7 +53,7 @@ def test_names_that_look_like_numbers_stay_text(tmp_path: Path) -> None:
 def test_chunks_make_one_table(tmp_path: Path, monkeypatch) -> None:
     file = saved(table(), tmp_path)
     whole = read_table(file)
-    monkeypatch.setattr("testbed.trials_table.CHUNK_ROWS", 50)
+    monkeypatch.setattr("testbed.evaluation.trials_table.CHUNK_ROWS", 50)
     pd.testing.assert_frame_equal(read_table(file), whole)
 
 

@@ -14,7 +14,7 @@ FORBIDDEN = {
 }  # fmt: skip
 SAFE = {"np.load": ("allow_pickle", "False"), "torch.load": ("weights_only", "True")}
 """Safe with this argument, which for numpy is the default."""
-ALLOWED = {("testbed/dask_executor.py", "pickle.loads")}
+ALLOWED = {("testbed/running/dask_executor.py", "pickle.loads")}
 """What processes of one run send each other, as all that Dask sends."""
 
 

@@ -13,12 +13,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from testbed.errors import ScenarioError
-from testbed.overlay import Overlay
-from testbed.plan import plan
-from testbed.scenario import Scenario, canonical_json
-from testbed.scenario_loading import check_document, load_scenario
-from testbed.variations import MAX_VARIANTS, combinations
-from testbed.yaml_source import parse_document, parse_override
+from testbed.language.overlay import Overlay
+from testbed.language.scenario import Scenario, canonical_json
+from testbed.language.scenario_loading import check_document, load_scenario
+from testbed.language.variations import MAX_VARIANTS, combinations
+from testbed.language.yaml_source import parse_document, parse_override
+from testbed.running.plan import plan
 
 SCENARIOS = Path(__file__).parent.parent / "scenarios"
 BASE = """\

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from testbed.datasets.picture import ImageSourceError, SourceImage, adopted, read_picture
-from testbed.scenario_values import IMAGE_SETS
+from testbed.language.scenario_values import IMAGE_SETS
 
 IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
 """The files that are taken from a folder; a file or a glob may name others."""

@@ -15,7 +15,7 @@ from codec.layered import LayeredCodec, open_layered
 from testbed.fuzz.damage import damaged
 from testbed.fuzz.pictures import some_pictures
 from testbed.fuzz.target import Cases, Random, one_by_one, probably, whole
-from testbed.packets import LayerLink, Packet, counts_of, packetise, reassemble
+from testbed.sending.packets import LayerLink, Packet, counts_of, packetise, reassemble
 
 _ENOUGH_USES = 1 << 40
 _RATES = (1.0, 1.0, 1.0, 1.0, 0.8, 0.5)

@@ -182,8 +182,8 @@ def prepare_trace(folder: Path) -> Cases:
 
 def prepare_journal(folder: Path) -> Cases:
     """Cases for the journal: lines that are as they were written are found, whatever is around."""
-    from testbed.journal import JOURNAL, Journal
-    from testbed.simulation import COLUMNS, OBSERVED
+    from testbed.running.journal import JOURNAL, Journal
+    from testbed.sending.simulation import COLUMNS, OBSERVED
 
     rows: list[dict[str, Any]] = [
         dict.fromkeys(COLUMNS, 0.5 * n) | {"trial_id": f"{n:016x}", OBSERVED: {"symbols": n}}
@@ -232,7 +232,7 @@ def prepare_tables(folder: Path) -> Cases:
     """Cases for what is kept of measurements: block error tables, points of the LDPC decoder."""
     # There is no other way to read a table without measuring what cannot be read.
     from channels.block_errors import BlockErrorTable, TableKey, _content, _digest, _read, _write
-    from testbed.ldpc_quality import known_points
+    from testbed.studies.ldpc_quality import known_points
 
     key = TableKey("qpsk", 0.5, 64, words=100)
     table = BlockErrorTable(
@@ -269,7 +269,7 @@ def prepare_tables(folder: Path) -> Cases:
 def prepare_streams(folder: Path) -> Cases:
     """Cases for the cache of coded streams: an entry is as it was written, or missing."""
     from codec.base import EncodedImage, Layer
-    from testbed.stream_cache import MISSING, StreamCache
+    from testbed.running.stream_cache import MISSING, StreamCache
 
     def case(random: Random) -> None:
         cache = StreamCache(folder, 1 << 20)
@@ -286,9 +286,9 @@ def prepare_streams(folder: Path) -> Cases:
 
 def prepare_curves(folder: Path) -> Cases:
     """Cases for figure2.csv and table1.csv, of which claims are judged."""
-    from testbed.claims_markdown import write_claims
     from testbed.errors import OutputError
-    from testbed.figure2 import conventional_curves
+    from testbed.studies.claims_markdown import write_claims
+    from testbed.studies.figure2 import conventional_curves
 
     reference = Path(__file__).parents[2] / "results" / "reference"
     curves = (reference / "figure2.csv").read_bytes()

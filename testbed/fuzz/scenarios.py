@@ -14,8 +14,8 @@ import yaml
 from testbed.errors import ScenarioError, TestbedError
 from testbed.fuzz.damage import damaged
 from testbed.fuzz.target import Cases, Random, one_by_one, probably, whole
-from testbed.scenario import Scenario
-from testbed.scenario_loading import load_scenario
+from testbed.language.scenario import Scenario
+from testbed.language.scenario_loading import load_scenario
 
 SCENARIOS = Path(__file__).parents[2] / "scenarios"
 
@@ -308,7 +308,7 @@ def prepare_overrides(folder: Path) -> Cases:
 
 def prepare_yaml(folder: Path) -> Cases:
     """Cases for the YAML reader alone: any bytes, and text that looks like YAML."""
-    from testbed.yaml_source import read_document
+    from testbed.language.yaml_source import read_document
 
     pieces = (
         b"a: 1\n", b"- ", b"{", b"}", b"[", b"]", b"&x ", b"*x", b"<<: ", b"? ", b": ", b"\n",

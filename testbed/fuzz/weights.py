@@ -56,7 +56,7 @@ _NAMES = ("paper", "embedded")
 
 def prepare_networks(folder: Path) -> Cases:
     """Cases for the weights of networks that compute with floating point."""
-    from testbed.lpips import LpipsNetwork
+    from testbed.evaluation.lpips import LpipsNetwork
 
     torch.manual_seed(0)
     lpips = {key: value.half() for key, value in LpipsNetwork().state_dict().items()}

@@ -1,0 +1,74 @@
+"""What the parts of the embedded profile bring: `testbed reproduce ablation`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+
+from codec.embedded.ablation import level_bits, without_estimator
+from codec.embedded.codec import EmbeddedCodec
+from codec.embedded.profile import EmbeddedProfile
+from testbed.errors import OutputError
+from testbed.images import load_same_size
+from testbed.registry import open_layered_codec
+from testbed.studies.equal_rates import layered_points
+
+RATES_BPP = (0.5, 1.0, 2.0, 4.0)
+_BATCH = 50
+_COLUMNS = ["part", "measure", "without", "with", "unit", "images"]
+
+
+def reproduce_ablation(source: str, limit: int | None, out: Path) -> None:
+    """Measures, prints and writes ablation.csv into `out`. Raises TestbedError."""
+    profile = open_layered_codec("embedded").profile
+    assert isinstance(profile, EmbeddedProfile)
+    images = [image.pixels for image in load_same_size(source, limit)]
+    table = pd.DataFrame(_rows(profile, images), columns=_COLUMNS)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        table.to_csv(out / "ablation.csv", index=False, lineterminator="\n")
+    except OSError as error:
+        raise OutputError(f"{out}: cannot write ({error.strerror})") from error
+    shown = Table(title=f"embedded profile, {len(images)} pictures of {source}")
+    for heading in _COLUMNS[:-1]:
+        shown.add_column(heading)
+    for row in table.itertuples(index=False):
+        shown.add_row(*(str(value) for value in row[:-1]))
+    Console().print(shown)
+    print(out / "ablation.csv")
+
+
+def _rows(
+    profile: EmbeddedProfile, images: list[np.ndarray]
+) -> list[tuple[str, str, float, float, str, int]]:
+    bits = np.zeros(3)
+    for start in range(0, len(images), _BATCH):
+        some = images[start : start + _BATCH]
+        for each in level_bits(profile, np.stack(some)):
+            bits += len(some) * np.array([each.zero_order, each.contexts_h266, each.networks])
+    zero_order, h266, networks = (bits / sum(image.size for image in images)).round(4).tolist()
+    unit, count = "bits per sub-pixel", len(images)
+    rows = [
+        ("prediction by the networks", "lossless", zero_order, networks, unit, count),
+        ("probabilities of 16 bits (H.266: 6)", "lossless", h266, networks, unit, count),
+    ]
+    expected, _ = layered_points("expected", EmbeddedCodec(profile), images, RATES_BPP)
+    middles, _ = layered_points(
+        "middles", EmbeddedCodec(without_estimator(profile)), images, RATES_BPP
+    )
+    rows += [
+        (
+            "expected picture",
+            f"PSNR at {a.rate_bpp:g} bits per pixel",
+            round(b.psnr_db, 2),
+            round(a.psnr_db, 2),
+            "dB",
+            count,
+        )
+        for a, b in zip(expected, middles, strict=True)
+    ]
+    return rows

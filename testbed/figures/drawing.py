@@ -1,0 +1,92 @@
+"""A figure and all that goes with it: its name, its caption, its files.
+
+PNG is for looking at: 200 dpi, the caption below the axes. PDF and SVG are for papers and pages,
+where the caption is text of its own: fonts are embedded, and no file bears a time or a random name,
+so that the same table gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from testbed.errors import OutputError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+STYLE = Path(__file__).with_name("paper.mplstyle")
+
+Width: TypeAlias = Literal["column", "page"]
+"""Of a figure, in a paper of two columns: one of them, or both."""
+WIDTHS_IN: dict[Width, float] = {"column": 3.5, "page": 7.16}
+
+FORMATS = (".png", ".pdf", ".svg")
+CAPTION_POINTS = 6
+CAPTION_CHARACTERS_PER_IN = 22
+"""Of the caption in a PNG."""
+_METADATA: dict[str, dict[str, Any]] = {
+    ".png": {"Software": None},
+    ".pdf": {"CreationDate": None},
+    ".svg": {"Date": None},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """A figure that is drawn and not yet saved.
+
+    stem     its files' name without suffix: a-z, 0-9, and . _ = , -
+    title    a few words, for headings and lists
+    caption  plain sentences: what is seen, of how many pictures and draws, which headers are
+             charged, what the intervals are; no markup
+    group    the heading it stands under in a report: one of GROUPS
+    """
+
+    stem: str
+    title: str
+    caption: str
+    group: str
+    figure: Figure
+
+
+GROUPS = {
+    "quality": "Quality",
+    "comparison": "Codecs at their best",
+    "layers": "Layers",
+    "cost": "Where the channel uses go",
+    "pictures": "Pictures",
+    "certification": "Self-certification",
+    "more": "Further figures",
+}
+"""Headings by group, in the order of a report."""
+
+
+def save_drawing(drawing: Drawing, folder: Path, formats: Iterable[str] = FORMATS) -> list[Path]:
+    """Writes the files and closes the figure. Raises OutputError."""
+    import matplotlib.pyplot as plt
+
+    figure, written = drawing.figure, []
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with plt.style.context(STYLE):
+            # Without the caption first: the layout is made anew for each file.
+            for suffix in sorted(formats, key=FORMATS.index, reverse=True):
+                if suffix == ".png" and drawing.caption:
+                    characters = int(CAPTION_CHARACTERS_PER_IN * figure.get_figwidth())
+                    text = textwrap.fill(drawing.caption, characters)
+                    figure.supxlabel(text, fontsize=CAPTION_POINTS, color="0.35")
+                    # Room for its lines, or the axes would shrink.
+                    lines_in = 1.25 * CAPTION_POINTS / 72 * (text.count("\n") + 1)
+                    figure.set_figheight(figure.get_figheight() + lines_in)
+                path = folder / f"{drawing.stem}{suffix}"
+                figure.savefig(path, metadata=_METADATA[suffix])
+                written.append(path)
+    except OSError as error:
+        raise OutputError(f"{folder}: cannot write figures ({error.strerror})") from error
+    finally:
+        plt.close(figure)
+    return written

@@ -1,0 +1,1 @@
+"""The scenario language: from YAML to a checked scenario."""

@@ -1,0 +1,1 @@
+"""Codecs, link parts, metrics, policies and figures that users bring."""

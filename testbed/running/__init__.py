@@ -1,0 +1,1 @@
+"""A scenario's trials: planned, divided, run, journalled, and looked at meanwhile."""

@@ -1,0 +1,1 @@
+"""Measurements beside the scenarios: the paper's results, anchors, benchmarks."""
