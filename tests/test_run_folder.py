@@ -34,7 +34,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_whole_run(finished: Path, tmp_path: Path) -> None:
     run = open_run(finished, tmp_path / "scratch")
     assert (run.name, run.codecs, run.reference, run.notes) == ("two", ("jpeg", "webp"), "jpeg", ())
-    assert run.labels["jpeg"] == "jpeg (file)"
+    assert run.labels["jpeg"] == "jpeg (abbreviated)"
     assert [each.column for each in run.metrics] == ["psnr_db", "ssim"]
     assert len(run.trials()) == run.statistics["trials"].sum() == 48
     assert len(run.differences) == 2 and run.comparison is None

@@ -250,7 +250,7 @@ def _partial(path: Path, manifest: dict[str, Any], scratch: Path) -> RunFolder:
     ]
     if other:
         notes.append(
-            f"Lines of the journal that are damaged, failed or another scenario's: {other}."
+            f"Lines of the journal that are damaged, failed or another scenario's: {other}"
         )
     return RunFolder(path, manifest, scratch, tuple(notes))
 
