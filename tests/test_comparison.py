@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from unittest.mock import Mock
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from run_folders import run_folder
 from test_envelope import table
 
 from testbed.commands.run_command import RunOptions, run_scenario
 from testbed.errors import ScenarioError
 from testbed.evaluation.comparison import compare, write_comparison
 from testbed.evaluation.metrics import EXACT_PSNR_DB
-from testbed.evaluation.trials_table import METRICS
-from testbed.figures.comparison_figures import (
-    _draw_published,
-    _layouts,
-    _looks,
-    _note,
-    _panels,
+from testbed.evaluation.run_folder import RunFolder
+from testbed.evaluation.trials_table import read_table
+from testbed.figures.axes import SWEEPS
+from testbed.figures.comparison_curves import (
+    MOST_OUTAGE_BANDS,
+    ComparisonPanels,
     draw_comparison,
+    undrawn_comparison,
 )
-from testbed.figures.run_figures import read_table
-from testbed.language.comparison_section import Published
+from testbed.figures.comparison_marks import draw_published
+from testbed.figures.curve_looks import curve_looks, emphasised
+from testbed.figures.drawing import Drawing, save_drawing
+from testbed.figures.panels import Panel
 from testbed.language.scenario_loading import check_document, load_scenario
 from testbed.language.yaml_source import parse_document
 from testbed.running.plan import plan
@@ -45,12 +51,31 @@ def analog(**columns: object) -> pd.DataFrame:
     return frame.drop_duplicates(["snr_db", "image", "repetition"])
 
 
-def drawn(frame: pd.DataFrame, folder: Path, published: tuple[Published, ...] = ()) -> set[str]:
-    rows, singles = compare(frame.reset_index(drop=True), CODECS, "layered", 20.0)
-    labels = dict(zip(CODECS, CODECS, strict=True))
-    files, skipped = draw_comparison(rows, singles, METRICS, labels, "layered", published, folder)
-    assert skipped == 0
-    return {file.name for file in files if file.suffix == ".png"}
+def run_of(frame: pd.DataFrame, folder: Path, *published: dict[str, Any]) -> RunFolder:
+    section = {"outage_psnr_db": 20.0, "published": list(published) or None}
+    return run_folder(frame.reset_index(drop=True), folder, comparison=section)
+
+
+def drawings_of(frame: pd.DataFrame, folder: Path) -> list[Drawing]:
+    run = run_of(frame, folder)
+    assert undrawn_comparison(run) == 0
+    return list(draw_comparison(run, "page"))
+
+
+def drawn(frame: pd.DataFrame, folder: Path) -> set[str]:
+    return {drawing.stem for drawing in drawings_of(frame, folder)}
+
+
+def point(label: str, snr_db: float, cbr: str = "1/4", **more: object) -> dict[str, Any]:
+    """A published one, as in the scenario's canonical form."""
+    given = {"label": label, "channel": ["awgn"], "snr_db": snr_db, "cbr": cbr, "psnr_db": 29.0}
+    return given | {"size": None} | more
+
+
+@pytest.fixture(autouse=True)
+def closed() -> Iterator[None]:
+    yield
+    plt.close("all")
 
 
 # --- The table ------------------------------------------------------------------------------
@@ -118,7 +143,7 @@ def test_a_threshold_above_what_exact_pictures_count_as_is_met_by_them() -> None
 
 def test_a_loss_that_no_model_states_is_drawn(tmp_path: Path) -> None:
     frame = table(loss_model="jitter", packet_loss=np.nan)
-    assert "comparison_psnr_vs_snr_32x32.png" in drawn(frame, tmp_path)
+    assert "comparison_psnr_vs_snr_32x32" in drawn(frame, tmp_path)
 
 
 def test_the_order_of_rows_changes_nothing() -> None:
@@ -183,7 +208,7 @@ def test_variations_are_compared_each_by_itself(tmp_path: Path) -> None:
     )
     assert (rows.loc[rows["case"] == "a=2", "psnr_db"] == 30.0).all()
     assert drawn(frame, tmp_path) == {
-        f"comparison_{name}_vs_snr_32x32_a={k}.png"
+        f"comparison_{name}_vs_snr_32x32_a={k}"
         for name in ("psnr", "ssim", "outage") for k in (1, 2)
     }  # fmt: skip
 
@@ -200,22 +225,37 @@ def test_the_file_is_of_six_digits(tmp_path: Path) -> None:
 
 def test_figures_of_each_quantity(tmp_path: Path) -> None:
     assert drawn(pd.concat([table(), analog()]), tmp_path) == {
-        "comparison_psnr_vs_snr_32x32.png", "comparison_ssim_vs_snr_32x32.png",
-        "comparison_outage_vs_snr_32x32.png",
+        "comparison_psnr_vs_snr_32x32", "comparison_ssim_vs_snr_32x32",
+        "comparison_outage_vs_snr_32x32",
     }  # fmt: skip
+
+
+def test_curves_are_those_of_the_table_and_faint_ones_single_schemes(tmp_path: Path) -> None:
+    frame = table()
+    (psnr, *_) = drawings_of(frame, tmp_path)
+    faint, bold = [], []
+    for line in psnr.figure.axes[0].get_lines():
+        (faint if line.get_alpha() else bold).append(list(line.get_ydata()))
+    rows = pd.read_csv(tmp_path / "comparison.csv")
+    assert bold == [list(own["psnr_db"]) for _, own in rows.groupby("codec", sort=False)]
+    means = frame.groupby(["codec", "code_rate", "snr_db"], sort=False)["psnr_db"].mean()
+    expected = [list(own) for _, own in means.groupby(["codec", "code_rate"], sort=False)]
+    assert sorted(faint) == [pytest.approx(each, rel=1e-5) for each in sorted(expected)]
 
 
 def test_figures_without_any_real_code(tmp_path: Path) -> None:
     frame = table(coding="none", damage="deliver")
-    assert "comparison_psnr_vs_snr_32x32.png" in drawn(frame, tmp_path)
+    assert "comparison_psnr_vs_snr_32x32" in drawn(frame, tmp_path)
 
 
-def test_one_snr_gives_no_figure(tmp_path: Path) -> None:
+def test_one_snr_gives_points_by_codec(tmp_path: Path) -> None:
     frame = table()
-    assert drawn(frame[frame["snr_db"] == 0.0], tmp_path) == set()
+    assert drawn(frame[frame["snr_db"] == 0.0], tmp_path) == {
+        "comparison_psnr_by_codec_32x32", "comparison_ssim_by_codec_32x32",
+    }  # fmt: skip
 
 
-def test_kinds_share_a_panel() -> None:
+def test_kinds_share_a_panel(tmp_path: Path) -> None:
     frame = pd.concat(
         [
             table(fidelity="tables"),
@@ -225,52 +265,78 @@ def test_kinds_share_a_panel() -> None:
         ]
     )
     frame = frame.drop_duplicates(["codec", "snr_db", "coding", "code_rate", "image", "repetition"])
-    rows, singles = compare(frame.reset_index(drop=True), CODECS, "layered", 20.0)
-    (panel,) = _panels(rows, singles, "snr_db")
+    panels = ComparisonPanels(run_of(frame, tmp_path))
+    assert panels.frame is not None
+    (panel,) = panels.of_sweep(panels.frame, SWEEPS[0])
     assert set(panel.rows["kind"]) == {"real", "ideal", "uncoded", "analog"}
     assert panel.title == "AWGN, CBR 1/4, by tables"
-    assert len(panel.rows) == len(rows)
-    assert panel.singles["scheme"].nunique() == 3
+    assert len(panel.rows) == len(panels.frame)
+    assert panel.behind["scheme"].nunique() == 3
+    assert set(panel.behind["coding"]) == {"ldpc"}
+
+
+def test_settings_are_told_in_full_though_the_table_has_six_digits(tmp_path: Path) -> None:
+    panels = ComparisonPanels(run_of(table(cbr=1 / 6), tmp_path))
+    assert panels.frame is not None
+    (panel,) = panels.of_sweep(panels.frame, SWEEPS[0])
+    assert panel.title == "AWGN, CBR 1/6" and len(panel.behind)
 
 
 @pytest.mark.parametrize(
     ("images", "words"),
     [
-        (12, ("chosen by the other half of the images", "95 % interval over images")),
-        (8, ("chosen by the same images", "95 % interval over images")),
-        (3, ("chosen by the same images", "95 % interval over draws")),
+        (12, ("chosen by the other half of the pictures", "bootstrapped over pictures")),
+        (8, ("chosen by the same pictures", "bootstrapped over pictures")),
+        (3, ("chosen by the same pictures", "over channel draws, for these pictures alone")),
     ],
 )
-def test_the_note_says_what_was_chosen_and_resampled_on(images: int, words: tuple[str]) -> None:
-    rows, singles = compare(table(images), CODECS, "layered", 20.0)
-    (layout, *_) = _layouts(rows, METRICS)
-    note = _note(_panels(rows, singles, "snr_db"), layout)
-    assert all(each in note for each in words)
+def test_the_caption_says_what_was_chosen_and_resampled_on(
+    images: int, words: tuple[str, ...], tmp_path: Path
+) -> None:
+    (psnr, *_, outage) = drawings_of(table(images), tmp_path)
+    assert all(each in psnr.caption for each in words)
+    assert f"{images} pictures of 32x32 pixels, 3 channel draws each." in psnr.caption
+    assert "Wilson" in outage.caption and "No point where no outage was met." in outage.caption
 
 
-def test_an_analog_codec_alone_has_a_panel() -> None:
-    rows, singles = compare(analog().reset_index(drop=True), CODECS, "deepjscc", 20.0)
-    (panel,) = _panels(rows, singles, "snr_db")
-    assert set(panel.rows["codec"]) == {"deepjscc"}
+def test_an_analog_codec_alone_has_a_panel(tmp_path: Path) -> None:
+    panels = ComparisonPanels(run_of(analog(), tmp_path))
+    assert panels.frame is not None
+    (panel,) = panels.of_sweep(panels.frame, SWEEPS[0])
+    assert set(panel.rows["codec"]) == {"deepjscc"} and panel.behind.empty
 
 
-def test_twelve_codecs_look_different_in_colour_and_in_grey() -> None:
+def test_twelve_codecs_look_different_in_colour_and_in_grey(tmp_path: Path) -> None:
     names = [f"codec{k}" for k in range(12)]
-    frame = pd.DataFrame({"codec": names, "protection": "equal"})
-    looks = _looks(frame, dict(zip(names, names, strict=True)), "codec3").values()
+    frame = pd.concat([table(1, 1, codec=name).iloc[:1] for name in names])
+    run = run_of(frame, tmp_path)
+    looks = emphasised(curve_looks(run, run.statistics), "codec3").values()
     styles = [look.style for look in looks]
     assert len({style["marker"] for style in styles}) == 12
     assert len({(style["color"], style["markerfacecolor"]) for style in styles}) == 12
-    assert [look.label for look in looks if look.width == max(k.width for k in looks)] == ["codec3"]
+    most = max(look.emphasis for look in looks)
+    assert [look.label for look in looks if look.emphasis == most] == ["codec3"]
+
+
+def test_many_curves_have_no_bands_of_outage(tmp_path: Path) -> None:
+    for count in (MOST_OUTAGE_BANDS, MOST_OUTAGE_BANDS + 1):
+        frame = pd.concat([table(6, 2, seed=k, codec=f"codec{k}") for k in range(count)])
+        frame = frame.drop_duplicates(["codec", "snr_db", "code_rate", "image", "repetition"])
+        *_, outage = drawings_of(frame, tmp_path / str(count))
+        _, below = outage.figure.axes
+        assert (
+            bool(below.collections) == (count <= MOST_OUTAGE_BANDS) == ("Bands" in outage.caption)
+        )
 
 
 def test_the_same_table_gives_the_same_bytes(tmp_path: Path) -> None:
-    given = {"label": "A. N. Other", "snr_db": 5, "cbr": "1/4", "psnr_db": 29}
-    published = (Published.model_validate(given),)
-    names = drawn(table(), tmp_path / "a", published)
-    assert drawn(table(), tmp_path / "b", published) == names
-    for name in names:
-        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+    run = run_of(table(), tmp_path, point("A. N. Other", 5))
+    once, again = (
+        save_drawing(next(draw_comparison(run, "page")), folder)
+        for folder in (tmp_path / "a", tmp_path / "b")
+    )
+    assert len(once) == 3
+    assert [file.read_bytes() for file in once] == [file.read_bytes() for file in again]
 
 
 # --- The scenario ---------------------------------------------------------------------------
@@ -369,16 +435,34 @@ def test_an_analog_reference_has_no_protection() -> None:
 
 
 def test_points_of_one_source_share_a_marker_and_an_entry() -> None:
-    points = [
-        Published.model_validate({"label": label, "snr_db": snr_db, "cbr": "1/6", "psnr_db": 30})
-        for label, snr_db in (("A", 0), ("B", 4), ("A", 8))
-    ]
+    points = [point(label, snr_db) for label, snr_db in (("A", 0), ("B", 4), ("A", 8))]
+    fixed = {"cbr": 1 / 4, "packet_loss": 0.0, "channel": "awgn"}
+    panel = Panel("", pd.DataFrame({"size": ["32x32"]}), fixed)
     axes = Mock()
-    panel = Mock(fixed={"cbr": 1 / 6, "packet_loss": 0.0, "channel": "awgn", "size": "32x32"})
-    entries = _draw_published(axes, panel, "snr_db", points)
+    entries = draw_published(axes, panel, SWEEPS[0], points)
     first, second, third = (call.kwargs["marker"] for call in axes.plot.call_args_list)
     assert first == third != second
     assert list(entries) == ["A", "B"]
+
+
+@pytest.mark.parametrize(
+    ("given", "holds"),
+    [
+        ({}, True),
+        ({"cbr": "1/3"}, False),
+        ({"size": "32x32"}, True),
+        ({"size": "64x48"}, False),
+        ({"channel": ["rayleigh", "awgn"]}, True),
+        ({"channel": ["awgn 0123abcd"]}, True),
+        ({"channel": ["awgnish"]}, False),
+    ],
+)
+def test_a_published_point_is_drawn_over_its_medium_alone(
+    given: dict[str, Any], holds: bool
+) -> None:
+    fixed = {"cbr": 1 / 4, "packet_loss": 0.0, "channel": "awgn"}
+    panel = Panel("", pd.DataFrame({"size": ["32x32"]}), fixed)
+    assert bool(draw_published(Mock(), panel, SWEEPS[0], [point("A", 4) | given])) == holds
 
 
 def test_schemes_are_compared_at_one_snr() -> None:

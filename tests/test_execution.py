@@ -22,7 +22,6 @@ from testbed.running.selection import Selection
 from testbed.running.sharding import Shard, ShardError
 from testbed.running.stopping import Moments, interval_width_db
 from testbed.running.worker import WorkerSetup
-from testbed.sending import strip
 
 SCENARIO = """
 name: parts
@@ -259,20 +258,6 @@ def test_numbers_of_any_kind_can_be_journalled(tmp_path: Path) -> None:
     made = planned(tmp_path, "plugins=[flat.py]", "metrics=flat", "repetitions=1", "link.snr_db=9")
     _, rows = running.run(made, tmp_path / "out")
     assert {row["flat"] for row in rows.values()} == {0.5}
-
-
-def test_a_strip_leaves_out_what_has_no_row(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It raised an error, or ended its process: it is not tried again for a figure."""
-    shown = []
-    monkeypatch.setattr(strip, "draw_strip", lambda _, rows, path: shown.append(rows) or [path])
-    made = planned(tmp_path, "figures={strip: {image: 0}}", "link.channel=awgn")
-    known = {trial.trial_id for trial in made.trials if trial.link.snr_db != 9}
-    assert strip.draw_scenario_strips(made, known, tmp_path, {"jpeg": "JPEG"})
-    (((_, pictures),),) = shown
-    words = [picture.caption for picture in pictures]
-    assert [" 6 dB" in words[0], " 20 dB" in words[1], len(words)] == [True, True, 2]
 
 
 MASKED = """

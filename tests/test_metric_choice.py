@@ -12,13 +12,16 @@ import numpy as np
 import pandas as pd
 import pytest
 import running
+from run_folders import run_folder
 from safetensors.numpy import save_file
 
 from testbed.errors import ScenarioError
 from testbed.evaluation.metric_catalogue import METRICS, Lpips, MsSsim, PsnrY, Task
 from testbed.evaluation.metric_choice import exceptions
 from testbed.evaluation.metrics import failed_picture, psnr_db, psnr_y_db
-from testbed.figures.run_figures import draw_figures, read_table
+from testbed.evaluation.trials_table import METRICS as METRIC_LABELS
+from testbed.evaluation.trials_table import read_table
+from testbed.figures.curves import draw_curves
 from testbed.images import SourceImage, load_images
 from testbed.language.scenario_loading import check_document
 from testbed.language.yaml_source import parse_document
@@ -92,8 +95,9 @@ def test_columns_follow_those_that_are_always_there(tmp_path: Path) -> None:
         (source,) = (image for image in planned.images if image.name == row["image"])
         assert row["psnr_y_db"] == psnr_y_db(source.pixels, failed_picture(32, 32))
     labels = {metric.column: metric.label for metric in planned.metrics[1:]}
-    files, _ = draw_figures(table, tmp_path, labels)
-    assert {file.stem for file in files} == {f"{each}_vs_snr_32x32" for each in labels}
+    drawings = draw_curves(run_folder(table, tmp_path / "drawn", METRIC_LABELS | labels), "page")
+    names = [each.removesuffix("_db") for each in METRIC_LABELS | labels]
+    assert [drawing.stem for drawing in drawings] == [f"{each}_vs_snr_32x32" for each in names]
 
 
 def test_rows_are_those_without_metrics_and_more(tmp_path: Path) -> None:
@@ -151,7 +155,9 @@ def test_pictures_for_which_a_metric_is_not_defined(tmp_path: Path) -> None:
     ]
     table = read_table(run(planned, tmp_path))
     assert (table["lopsided"].isna() == (table["image"] == name)).all()
-    assert draw_figures(table, tmp_path, {"lopsided": "error"})[0]
+    labels = METRIC_LABELS | {"lopsided": "error"}
+    *_, last = draw_curves(run_folder(table, tmp_path / "drawn", labels), "page")
+    assert last.stem == "lopsided_vs_snr_32x32"
 
 
 @pytest.mark.parametrize(

@@ -122,8 +122,8 @@ def test_ssim_is_quick_on_small_pictures() -> None:
     reference, picture = pair(32, 32, 5)
     times_s = []
     for _ in range(50):
-        start_s = time.perf_counter()
+        start_s = time.process_time()
         ssim(reference, picture)
-        times_s.append(time.perf_counter() - start_s)
+        times_s.append(time.process_time() - start_s)
     # Ten times the goal of half a millisecond: a guard against a change of order, not a benchmark.
     assert min(times_s) < 5e-3

@@ -19,7 +19,7 @@ from channels.randomness import ChannelRandomness
 from codec.analog import ReceivedSymbols
 from testbed.commands.check_command import print_choices
 from testbed.errors import ScenarioError
-from testbed.figures.run_figures import read_table
+from testbed.evaluation.trials_table import read_table
 from testbed.images import SourceImage, load_images
 from testbed.language.link_parts import make_part, names_of, part_class
 from testbed.language.scenario import Scenario

@@ -9,6 +9,7 @@ from pathlib import Path
 from testbed.language.scenario_loading import load_scenario
 
 README = Path(__file__).parent.parent / "README.md"
+LINKS = README.parent / "docs" / "links.md"
 
 
 def test_the_python_example_runs() -> None:
@@ -18,7 +19,9 @@ def test_the_python_example_runs() -> None:
 
 
 def test_the_scenarios_are_valid(tmp_path: Path) -> None:
-    whole, link = re.findall(r"```yaml\n(.*?)```", README.read_text(), re.DOTALL)
+    whole, link = (
+        re.findall(r"```yaml\n(.*?)```", page.read_text(), re.DOTALL)[0] for page in (README, LINKS)
+    )
     file = tmp_path / "my.yaml"
     file.write_text(whole)
     assert len(load_scenario(file).link.snr_db) == 4

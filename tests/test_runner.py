@@ -13,12 +13,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import running
+from run_folders import run_folder
 
 from channels.catalogue import CHANNELS, PACKET_LOSSES
 from codec.base import DecodedImage, ReceivedLayer
 from testbed.commands.check_command import check_scenario
 from testbed.errors import ScenarioError
-from testbed.figures.run_figures import draw_figures, read_table
+from testbed.evaluation.trials_table import read_table
+from testbed.figures.curves import draw_curves, undrawn_curves
 from testbed.language.scenario_loading import load_scenario
 from testbed.running.executors import PoolExecutor
 from testbed.running.journal import JOURNAL
@@ -248,9 +250,9 @@ def test_scenario_files_run(name: str, tmp_path: Path) -> None:
         assert set(damaged["damage"]) == {"deliver"}
         assert (damaged["packets_lost"] == 0).all()
         assert set(table["code_rate"]) == {1.0}
-        files, skipped = draw_figures(table, tmp_path)
-        assert files
-        assert skipped == 0
+        folder = run_folder(table, tmp_path / "drawn")
+        assert list(draw_curves(folder, "page"))
+        assert undrawn_curves(folder) == 0
     if name == "tdl":
         assert (table["symbols"] * 5 < 4 * table["channel_uses"] + 50).all()
     if name == "trace":
@@ -280,7 +282,7 @@ def test_what_a_loss_model_does_not_state_is_not_a_number(tmp_path: Path) -> Non
     path = run(plan(load_scenario(file)), tmp_path / "out")
     table = read_table(path)
     assert table["packet_loss"].isna().tolist() == [True, True, False, False]
-    assert draw_figures(table, tmp_path)[0]
+    assert list(draw_curves(run_folder(table, tmp_path / "drawn"), "page"))
     # The journal gives the same row back.
     assert run(plan(load_scenario(file)), tmp_path / "out").read_text() == path.read_text()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,10 @@ from scipy import stats
 from test_envelope import table
 
 from testbed.errors import OutputError
+from testbed.evaluation.intervals import image_interval
 from testbed.evaluation.metrics import EXACT_PSNR_DB
-from testbed.evaluation.statistics import by_picture, write_statistics
+from testbed.evaluation.statistics import write_statistics
+from testbed.evaluation.trial_store import by_picture, open_trials
 from testbed.evaluation.trials_table import METRICS
 
 KEY = ["codec", "snr_db", "code_rate"]
@@ -196,8 +199,69 @@ def test_a_table_without_rows_gives_headings(tmp_path: Path) -> None:
 
 def test_a_folder_that_is_not_there_is_one_line(tmp_path: Path) -> None:
     written(table(), tmp_path)
-    with pytest.raises(OutputError, match=r"statistics\.csv: cannot write"):
+    with pytest.raises(OutputError, match=r"none: cannot write .*No such file"):
         write_statistics(tmp_path / "trials.csv", METRICS, "layered", tmp_path / "none")
+
+
+def test_points_in_many_parts_are_put_together(tmp_path: Path, monkeypatch) -> None:
+    """As a journal has them: trials of all points in turn, over many chunks of the table."""
+    frame = table(8, 3, lpips=np.linspace(0, 1, 2 * 2 * 3 * 8 * 3))
+    written(frame, tmp_path)
+    files = [tmp_path / name for name in ("statistics.csv", "differences.csv")]
+    whole = [sorted(file.read_text().splitlines()) for file in files]
+    monkeypatch.setattr("testbed.evaluation.trial_store._CHUNK_ROWS", 7)
+    written(frame.sample(frac=1, random_state=2), tmp_path)
+    assert [sorted(file.read_text().splitlines()) for file in files] == whole
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "trials.csv", "statistics.csv", "differences.csv"
+    }  # fmt: skip
+
+
+def test_pictures_of_one_name_are_pictures_of_their_own(tmp_path: Path) -> None:
+    """Two folders may both have a "kodim01": the k-th of one codec is the k-th of the other."""
+    frame = table(6, 2)
+    # In the order of a run: a point's pictures one after another.
+    frame["image"] = frame["image"].replace({"picture 3": "picture 0"})
+    rows, differences = written(frame, tmp_path)
+    assert (rows[["images", "draws"]] == [6, 2]).all().all()
+    assert (differences[["images", "pairs"]] == [6, 12]).all().all()
+    apart, apart_differences = written(table(6, 2), tmp_path)
+    assert rows["psnr_db"].tolist() == apart["psnr_db"].tolist()
+    names = ["psnr_difference_db", "psnr_better"]
+    assert (differences[names] == apart_differences[names]).all().all()
+
+
+def test_memory_does_not_grow_with_the_number_of_trials(tmp_path: Path, monkeypatch) -> None:
+    """Three times the points of 500 trials each. Five values of a trial are 40 bytes."""
+    monkeypatch.setattr("testbed.evaluation.trial_store._CHUNK_ROWS", 500)
+    peaks, trials = [], []
+    for points in (1, 1, 3):  # the first for whatever is loaded once
+        frame = pd.concat(table(25, 20, cbr=1 / (1 + k)) for k in range(points))
+        frame = frame[frame["codec"] == "jpeg"]
+        written(frame, tmp_path)
+        trials.append(len(frame))
+        tracemalloc.start()
+        with open_trials(tmp_path / "trials.csv", list(METRICS), tmp_path) as store:
+            for point in store.points:
+                store.values(point)
+                store.differences(point, store.points[0])
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert trials[1:] == [3000, 9000]
+    assert peaks[2] - peaks[1] < 8 * (trials[2] - trials[1])
+
+
+def test_an_interval_is_that_of_resamples_in_one_piece(monkeypatch) -> None:
+    """However they are cut, and whether they are remembered or not."""
+    random = np.random.default_rng(0)
+    of_images = np.random.default_rng(1).normal(size=300)
+    resampled = of_images[random.integers(300, size=(1000, 300))].mean(1)
+    expected = tuple(np.quantile(resampled, [0.025, 0.975]))
+    assert image_interval(of_images) == image_interval(of_images) == expected
+    monkeypatch.setattr("testbed.evaluation.intervals._KEPT", 0)
+    for block in (1, 700, 1 << 20):
+        monkeypatch.setattr("testbed.evaluation.intervals._BLOCK", block)
+        assert image_interval(of_images) == expected
 
 
 # --- differences.csv ------------------------------------------------------------------------
@@ -270,5 +334,5 @@ def test_one_codec_has_no_differences(tmp_path: Path) -> None:
 
 
 def test_values_lie_by_picture() -> None:
-    found = by_picture(np.array([[1.0, 2.0, 3.0, 4.0]]), np.array([0, 0, 2, 7]))
+    found = by_picture(np.array([[1.0, 2.0, 3.0, 4.0]]), np.array([False, True, True]))
     np.testing.assert_array_equal(found[0], [[1, 2], [3, np.nan], [4, np.nan]])

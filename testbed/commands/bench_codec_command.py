@@ -28,7 +28,9 @@ from codec.profile import profile_names
 from testbed.errors import OutputError
 from testbed.evaluation.metrics import EXACT_PSNR_DB
 from testbed.evaluation.trials_table import METRICS
-from testbed.figures.run_figures import COLOURS, LINES, MARKERS, STYLE, save
+from testbed.figures.drawing import STYLE
+from testbed.figures.looks import COLOURS, MARKERS
+from testbed.figures.saving import LINES, save
 from testbed.images import load_images
 from testbed.language.codec_sections import CODEC_SECTIONS, ConventionalSection
 from testbed.registry import CodecSetupError, make_codec, open_layered_codec

@@ -5,12 +5,12 @@ from __future__ import annotations
 import csv
 import shlex
 import time
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Sequence
 from contextlib import closing
 from dataclasses import dataclass, fields
+from itertools import chain
 from pathlib import Path
-
-import pandas as pd
+from tempfile import TemporaryDirectory
 
 from codec.base import CodecError
 from testbed.errors import TestbedError
@@ -19,10 +19,15 @@ from testbed.evaluation.certification_report import CertificationError, draw_cer
 from testbed.evaluation.comparison import COMPARISON_CSV, compare, is_share, write_comparison
 from testbed.evaluation.labels import codec_labels, metric_labels, reference_codec
 from testbed.evaluation.parquet import check_parquet, write_parquet
+from testbed.evaluation.run_folder import open_run
 from testbed.evaluation.statistics import write_statistics
 from testbed.evaluation.trials_table import drawn_columns, read_table
-from testbed.figures.comparison_figures import draw_comparison
-from testbed.figures.run_figures import draw_figures
+from testbed.examples.files import EXAMPLES
+from testbed.examples.writing import write_examples
+from testbed.figures.comparison_curves import draw_comparison, undrawn_comparison
+from testbed.figures.curves import draw_curves, undrawn_curves
+from testbed.figures.drawing import save_drawing
+from testbed.figures.picture_strip import draw_picture_strips
 from testbed.language.comparison_section import Comparison
 from testbed.language.scenario import Scenario
 from testbed.language.scenario_loading import load_scenario
@@ -42,7 +47,6 @@ from testbed.running.stream_cache import streams_folder
 from testbed.running.timings import Took, write_timings
 from testbed.running.work import Failure
 from testbed.running.worker import WorkerSetup
-from testbed.sending.strip import draw_scenario_strips
 from testbed.whole_file import whole_file
 
 FIGURES = "figures"
@@ -331,22 +335,29 @@ def _write_failures(path: Path, failures: Sequence[Failure]) -> None:
 def _draw(
     planned: Plan, known: Container[str], table_path: Path, folder: Path, report: Report
 ) -> list[Path]:
+    """comparison.csv, if the scenario compares, and all figures; these figures' files."""
     scenario = planned.scenario
-    more = scenario.figures.more or ()
-    # A plug-in's figure may look at any column.
-    table = read_table(table_path, None if more else drawn_columns(table_path))
-    labels, words = codec_labels(planned), metric_labels(planned)
-    if scenario.comparison is None:
-        named = table.assign(codec=table["codec"].map(labels))
-        written, skipped = draw_figures(named, folder / FIGURES, words)
-    else:
-        written, skipped = _compare(
-            planned, scenario.comparison, table, words, labels, folder, report
-        )
+    if scenario.comparison is not None:
+        _compare(planned, scenario.comparison, table_path, folder, report)
+    examples = write_examples(planned, known, folder, report.note)
+    if examples:
+        report.wrote(folder / EXAMPLES, ", ".join(path.name for path in examples), examples)
+    with TemporaryDirectory() as scratch:
+        run = open_run(folder, Path(scratch))
+        strips = draw_picture_strips(run, "page") if scenario.figures.strip else ()
+        written = [
+            path
+            for drawing in chain(draw_curves(run, "page"), draw_comparison(run, "page"), strips)
+            for path in save_drawing(drawing, folder / FIGURES, (".png", ".pdf"))
+        ]
+        skipped = undrawn_curves(run) + undrawn_comparison(run)
     if skipped:
         report.note(f"{skipped} more settings are in the table and not drawn")
-    written += draw_scenario_strips(planned, known, folder / FIGURES, labels)
-    return written + draw_plugin_figures(more, table, folder / FIGURES)
+    more = scenario.figures.more or ()
+    # A plug-in's figure may look at any column.
+    return written + (
+        draw_plugin_figures(more, read_table(table_path), folder / FIGURES) if more else []
+    )
 
 
 def _statistics(planned: Plan, table_path: Path, folder: Path) -> list[Path]:
@@ -358,16 +369,10 @@ def _statistics(planned: Plan, table_path: Path, folder: Path) -> list[Path]:
 
 
 def _compare(
-    plan: Plan,
-    section: Comparison,
-    table: pd.DataFrame,
-    words: Mapping[str, str],
-    labels: Mapping[str, str],
-    folder: Path,
-    report: Report,
-) -> tuple[list[Path], int]:
-    """comparison.csv and its figures: the figures' files, and how many panels were left out."""
-    names, reference = list(labels), reference_codec(plan)
+    plan: Plan, section: Comparison, table_path: Path, folder: Path, report: Report
+) -> None:
+    """comparison.csv."""
+    words = metric_labels(plan)
     planned = {
         each.name
         for variant in plan.variants
@@ -375,11 +380,9 @@ def _compare(
         for each in grid.protection
         if each.chooses
     }
-    rows, singles = compare(
-        table, names, reference, section.outage_psnr_db, section.reference_protection, planned,
+    rows, _ = compare(
+        read_table(table_path, drawn_columns(table_path)), list(codec_labels(plan)),
+        reference_codec(plan), section.outage_psnr_db, section.reference_protection, planned,
         [column for column, label in words.items() if is_share(label)],
     )  # fmt: skip
     report.wrote(write_comparison(rows, folder / COMPARISON_CSV), f"{len(rows)} rows")
-    return draw_comparison(
-        rows, singles, words, labels, reference, section.published or (), folder / FIGURES
-    )

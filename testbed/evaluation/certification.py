@@ -29,7 +29,7 @@ from testbed.evaluation.certification_fading import (
 )
 from testbed.evaluation.certification_losses import LossKey, loss_checks
 from testbed.evaluation.certification_symbols import Group, symbol_checks
-from testbed.figures.run_figures import SETTING_COLUMNS
+from testbed.evaluation.trials_table import SETTING_COLUMNS
 from testbed.running.plan import Plan
 from testbed.running.runner import finished
 from testbed.running.selection import Selection

@@ -14,7 +14,9 @@ from testbed.evaluation.certification import FALSE_ALARM, Certification
 from testbed.evaluation.certification_check import Check
 from testbed.evaluation.certification_fading import Fades
 from testbed.evaluation.certification_symbols import UNCODED
-from testbed.figures.run_figures import COLOURS, STYLE, save
+from testbed.figures.drawing import STYLE
+from testbed.figures.looks import COLOURS
+from testbed.figures.saving import save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -25,7 +25,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from testbed.evaluation.intervals import image_means
-from testbed.evaluation.trials_table import picture_numbers, sizes
+from testbed.evaluation.trials_table import group_numbers, picture_numbers, sizes
 from testbed.language.scenario_values import MODULATION_BITS
 from testbed.running.trials import ANALOG
 
@@ -119,8 +119,11 @@ def with_nan(values: NDArray[np.float64]) -> NDArray[np.float64]:
 def scheme_points(table: pd.DataFrame) -> list[Point]:
     """A point for each (codec, protection, medium, scheme) of a trials.csv, in no special order."""
     names = ["codec", "protection", *Medium._fields, *Scheme._fields]
-    keys = table[[name for name in names if name != "size"]].assign(size=sizes(table))[names]
-    group = keys.groupby(names, dropna=False, observed=True).ngroup().to_numpy()
+    keys = table[[name for name in names if name != "size"]].assign(size=sizes(table))
+    numbers = group_numbers(keys, names)
+    heads = keys.iloc[np.unique(numbers, return_index=True)[1]]
+    ranks = heads.groupby(names, dropna=False, observed=True).ngroup().to_numpy()
+    group = ranks[numbers]
     images, repetitions = picture_numbers(table, group), table["repetition"].to_numpy()
     order = np.lexsort((repetitions, images, group))
     starts = np.flatnonzero(np.diff(group[order], prepend=-1))

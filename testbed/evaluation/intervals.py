@@ -20,8 +20,9 @@ the same however many draws it has.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from typing import Literal, TypeAlias
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,8 +32,10 @@ from channels.wilson import wilson_interval
 BOOTSTRAP_DRAWS = 1000
 FEWEST_IMAGES = 5
 LEVELS = (0.025, 0.975)
-_BLOCK = 1 << 20
-"""Resampled values that are in memory at a time."""
+_BLOCK = 1 << 16
+"""Resampled values at a time: few enough to stay in a processor's cache."""
+_KEPT = 1 << 23
+"""Resampled pictures that are remembered, 2 bytes each: points with as many pictures share them."""
 _Z = 1.959963984540054
 """The normal distribution's quantile of .975."""
 
@@ -123,16 +126,42 @@ def image_interval(of_images: NDArray[np.float64]) -> Interval:
 
 def _image_intervals(of_images: NDArray[np.float64]) -> NDArray[np.float64]:
     """(k, 2), from the pictures' means (k, images)."""
-    random = np.random.default_rng(0)
-    images = of_images.shape[1]
     found = np.empty((len(of_images), BOOTSTRAP_DRAWS))
-    step = max(1, _BLOCK // images)
-    for start in range(0, BOOTSTRAP_DRAWS, step):
-        part = found[:, start : start + step]
-        chosen = random.integers(images, size=(part.shape[1], images))
+    start = 0
+    for chosen in _resamples(of_images.shape[1]):
+        part = found[:, start : start + len(chosen)]
         for own, to in zip(of_images, part, strict=True):
             to[:] = own[chosen].mean(1)
+        start += len(chosen)
     return np.quantile(found, LEVELS, axis=1).T
+
+
+def _resamples(images: int) -> Iterator[NDArray[np.integer[Any]]]:
+    """BOOTSTRAP_DRAWS resamples in parts (resamples, images), always the same."""
+    if images * BOOTSTRAP_DRAWS > _KEPT:
+        yield from _drawn(images)
+        return
+    kept = _kept_resamples(images)
+    step = max(1, _BLOCK // images)
+    for start in range(0, BOOTSTRAP_DRAWS, step):
+        yield kept[start : start + step].astype(np.intp)
+
+
+@lru_cache(maxsize=2)
+def _kept_resamples(images: int) -> NDArray[np.uint16]:
+    kept = np.empty((BOOTSTRAP_DRAWS, images), np.uint16)
+    start = 0
+    for chosen in _drawn(images):
+        kept[start : start + len(chosen)] = chosen
+        start += len(chosen)
+    return kept
+
+
+def _drawn(images: int) -> Iterator[NDArray[np.int64]]:
+    random = np.random.default_rng(0)
+    step = max(1, _BLOCK // images)
+    for start in range(0, BOOTSTRAP_DRAWS, step):
+        yield random.integers(images, size=(min(step, BOOTSTRAP_DRAWS - start), images))
 
 
 def mean_intervals(stack: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -6,7 +6,7 @@ categories, and whoever needs some columns alone names them.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +65,31 @@ def drawn_columns(path: Path) -> list[str]:
 def read_table(
     path: Path, columns: Collection[str] | None = None, as_text: Collection[str] = ()
 ) -> pd.DataFrame:
-    """A trials.csv. Names stay text, also "null" and "007"; what is undefined is NaN.
+    """A trials.csv as a whole; columns and as_text as in `table_chunks`."""
+    parts: list[dict[str, pd.Series[Any]]] = []
+    for chunk in table_chunks(path, columns, as_text, CHUNK_ROWS):
+        parts.append({str(name): chunk[name].copy() for name in chunk})
+    # Column by column, each chunk's given up as it is taken: in memory once, not twice.
+    whole = {name: _joined([part.pop(name) for part in parts]) for name in tuple(parts[0])}
+    return pd.DataFrame(whole, copy=False)
+
+
+def _joined(parts: list[pd.Series[Any]]) -> Any:
+    """One column. Texts have the categories of all, sorted."""
+    if len(parts) == 1:
+        return parts[0]
+    if isinstance(parts[0].dtype, pd.CategoricalDtype):
+        return union_categoricals(parts, sort_categories=True)
+    return pd.concat(parts, ignore_index=True)
+
+
+def table_chunks(
+    path: Path, columns: Collection[str] | None, as_text: Collection[str], rows: int
+) -> Iterator[pd.DataFrame]:
+    """A trials.csv, `rows` of it at a time; of an empty one a chunk without rows.
+
+    Names stay text, also "null" and "007"; what is undefined is NaN. Texts are categories, each
+    chunk having its own.
 
     columns: those that are needed, in the table's order; all unless given. as_text: columns of
     numbers that are wanted digit by digit.
@@ -83,16 +107,11 @@ def read_table(
         keep_default_na=False,
         na_values={name: ["nan"] for name in (*UNDEFINED, *metrics) if name not in as_text},
         dtype=dict.fromkeys(("trial_id", *texts), str),
-        chunksize=CHUNK_ROWS,
+        chunksize=rows,
     )
-    parts = [chunk.astype(dict.fromkeys(texts, "category")) for chunk in chunks]
-    if len(parts) == 1:
-        return with_case(parts[0])
-    for name in texts:
-        categories = union_categoricals([part[name] for part in parts], sort_categories=True)
-        for part in parts:
-            part[name] = part[name].cat.set_categories(categories.categories)
-    return with_case(pd.concat(parts, ignore_index=True))
+    with chunks:
+        for chunk in chunks:
+            yield with_case(chunk.astype(dict.fromkeys(texts, "category")))
 
 
 def with_case(table: pd.DataFrame) -> pd.DataFrame:
@@ -136,11 +155,32 @@ def picture_numbers(table: pd.DataFrame, points: NDArray[np.integer[Any]]) -> ND
     a point come in the order of the table.
     """
     names = pd.factorize(table["image"], sort=True)[0].astype(np.int64)
-    keys = pd.DataFrame({"point": points, "name": names, "draw": table["repetition"].to_numpy()})
-    if not keys.duplicated().any():
+    draws = table["repetition"].to_numpy()
+    sides = [int(each.max(initial=0)) + 1 for each in (points, names, draws)]
+    trials = np.ravel_multi_index((points, names, draws), sides)
+    trials.sort()
+    if (trials[1:] != trials[:-1]).all():
         return names
+    keys = pd.DataFrame({"point": points, "name": names, "draw": draws})
     nth = keys.groupby(list(keys)).cumcount().to_numpy()
     return names * (int(nth.max()) + 1) + nth
+
+
+def group_numbers(table: pd.DataFrame, columns: Iterable[str]) -> NDArray[np.intp]:
+    """Of each row the number of its group, counted from 0 in order of appearance.
+
+    A group has the same in all of these columns; what is undefined equals itself.
+    """
+    numbers = np.zeros(len(table), np.intp)
+    for name in columns:
+        own = table[name]
+        if isinstance(own.dtype, pd.CategoricalDtype):
+            codes, count = own.cat.codes.to_numpy(), len(own.cat.categories)
+        else:
+            codes, values = pd.factorize(own, use_na_sentinel=False)
+            count = len(values)
+        numbers = pd.factorize(numbers * count + codes)[0]
+    return numbers
 
 
 def case_of(table: pd.DataFrame) -> list[str]:

@@ -311,7 +311,8 @@ class Strip(Section):
         WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string"}]}),
     ] = Field(default=0, description="which picture: its number, from 0, or its name")
     snr_db: OneOrMany[Decibel] | None = Field(
-        default=None, description="at which Es/N0 in dB; all that were simulated unless given"
+        default=None,
+        description="at which Es/N0 in dB; up to six of those simulated unless given",
     )
 
 
@@ -322,8 +323,13 @@ class Figures(Section):
     more: Annotated[tuple[LinkPart, ...], LinkParts("figure")] | None = Field(
         default=None, description="figures of plug-ins"
     )
+    examples: bool = Field(
+        default=True,
+        description="keep received pictures, what each layer brings and bitplanes as files, for "
+        "figures and reports",
+    )
 
-    later_keys: ClassVar = ("more",)
+    later_keys: ClassVar = ("more", "examples")
 
 
 def _differences(base: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:

@@ -38,6 +38,14 @@ _NULL = {"type": "null"}
 _VALUES = {"type": "array", "minItems": 1, "items": {}}
 _GRID = {"type": "object", "minProperties": 1}
 _GRID["additionalProperties"] = {"anyOf": [_VALUES, {"type": "object"}]}
+_CODECS_BY_NAME = {
+    "description": "with `extends`: keys of codecs that the other scenario has, by their names",
+    "type": "object",
+    "minProperties": 1,
+    # One codec, not a list of them, has a type.
+    "not": {"required": ["type"]},
+    "additionalProperties": {"type": ["object", "null"]},
+}
 _OWN_KEYS: dict[str, Any] = {
     "extends": {
         "type": "string",
@@ -134,6 +142,7 @@ def scenario_schema() -> dict[str, Any]:
         _let_keys_go(definitions[name]["properties"])
     required = schema.pop("required")
     properties = schema.pop("properties")
+    properties["codecs"]["anyOf"].append(_CODECS_BY_NAME)
     _let_keys_go(properties)
     # What a scenario must say, one that it extends or its cases may have said.
     unless = {"anyOf": [{"required": ["extends"]}, {"required": ["vary"]}]}

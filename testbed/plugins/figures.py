@@ -18,13 +18,14 @@ if TYPE_CHECKING:
 def draw_plugin_figures(parts: Sequence[LinkPart], table: pd.DataFrame, folder: Path) -> list[Path]:
     """PNG and PDF of each into `folder`, named after its type; the files.
 
-    table: a trials.csv as `figures.read_table` gives it, with all columns. Raises PluginError for a
-    figure that cannot be drawn, when all others are.
+    table: a trials.csv as `trials_table.read_table` gives it, with all columns. Raises PluginError
+    for a figure that cannot be drawn, when all others are.
     """
     import matplotlib.pyplot as plt
     from matplotlib.figure import Figure
 
-    from testbed.figures.run_figures import STYLE, save
+    from testbed.figures.drawing import STYLE
+    from testbed.figures.saving import save
 
     written: list[Path] = []
     problems: list[str] = []

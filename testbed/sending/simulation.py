@@ -110,7 +110,7 @@ def simulate(work: Work, seconds: Seconds | None = None) -> list[Outcome]:
         ]
     wanted = [trial.image_index for trial in work.trials]
     with _timed(seconds, "encode"):
-        streams = _encode(codec, work, list(zip(wanted, capacities, strict=True)))
+        streams = encoded_streams(codec, work, list(zip(wanted, capacities, strict=True)))
     with _timed(seconds, "link"):
         transmissions = [
             transmit(
@@ -148,7 +148,7 @@ def _choose(
     """Each trial's links by layer."""
 
     def encode(index: int, capacity: int | None) -> EncodedImage | None:
-        return _encode(codec, work, [(index, capacity)])[0]
+        return encoded_streams(codec, work, [(index, capacity)])[0]
 
     choosers = {
         index: Chooser(codec, image.pixels, partial(encode, index), work.max_bytes)
@@ -160,10 +160,14 @@ def _choose(
     ]
 
 
-def _encode(
+def encoded_streams(
     codec: ImageCodec, work: Work, wanted: Sequence[tuple[int, int | None]]
 ) -> list[EncodedImage | None]:
-    """The streams of images for byte budgets: each is coded once, within reason."""
+    """The streams of the work's images for byte budgets: each is coded once, within reason.
+
+    wanted: (image's number, budget), no budget for all that there is. None where nothing fits.
+    Raises CodecSetupError.
+    """
     keys = {
         (index, capacity): stream_key(
             work.codec, work.fingerprint, work.images[index].sha256, capacity

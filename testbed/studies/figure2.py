@@ -26,7 +26,9 @@ from codec.profile import profile_scheme
 from testbed.errors import OutputError
 from testbed.evaluation.metrics import EXACT_PSNR_DB
 from testbed.evaluation.trials_table import METRICS
-from testbed.figures.run_figures import COLOURS, LINES, MARKERS, STYLE, save
+from testbed.figures.drawing import STYLE
+from testbed.figures.looks import COLOURS, MARKERS
+from testbed.figures.saving import LINES, save
 from testbed.images import load_same_size
 from testbed.registry import CodecSetupError, open_layered_codec
 from testbed.studies.claims import MOST_BPP

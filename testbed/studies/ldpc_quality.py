@@ -27,7 +27,9 @@ from channels import ldpc_decoder, sum_product
 from channels.bench_ldpc_quality import TARGET, Gap, QualityBench, QualityPoint, gap_at_target
 from channels.table_link import MeasuredRate
 from testbed.errors import OutputError
-from testbed.figures.run_figures import COLOURS, LINES, MARKERS, STYLE, save
+from testbed.figures.drawing import STYLE
+from testbed.figures.looks import COLOURS, MARKERS
+from testbed.figures.saving import LINES, save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
