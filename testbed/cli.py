@@ -129,6 +129,29 @@ def merge(
 
 
 @app.command()
+def gallery(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[NAME]...", help="of scenarios that ship; all unless given"),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="folder of the runs")] = Path("results/gallery"),
+    reference: Annotated[Path, typer.Option(help="folder of what is kept of each")] = Path(
+        "results/reference"
+    ),
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="processes; one per core unless given")
+    ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="change nothing; say what is not as it is kept")
+    ] = False,
+) -> None:
+    """Run every scenario that ships, and keep its small result and figures."""
+    from testbed.commands.gallery_command import make_gallery
+
+    make_gallery(names or [], out, reference, workers, check=check)
+
+
+@app.command()
 def status(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="folder of a run's results")],
     as_json: Annotated[bool, typer.Option("--json", help="print the same as JSON")] = False,
@@ -137,6 +160,27 @@ def status(
     from testbed.commands.status_command import print_status
 
     print_status(folder, as_json=as_json)
+
+
+@app.command()
+def report(
+    folders: Annotated[
+        list[Path], typer.Argument(metavar="DIR...", help="folders of results; several: compared")
+    ],
+    out: Annotated[
+        Path | None, typer.Option(help="folder of the report; DIR/report unless given")
+    ] = None,
+    width: Annotated[
+        str, typer.Option(metavar="column|page", help="of figures: one column of a paper, or both")
+    ] = "column",
+) -> None:
+    """Write report.html, which needs nothing beside it, figures and files for a paper.
+
+    It is made of the folders alone, also while a run goes on.
+    """
+    from testbed.commands.report_command import write_report
+
+    write_report(folders, out, width)
 
 
 @app.command()

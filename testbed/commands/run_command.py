@@ -32,6 +32,7 @@ from testbed.language.comparison_section import Comparison
 from testbed.language.scenario import Scenario
 from testbed.language.scenario_loading import load_scenario
 from testbed.plugins.figures import draw_plugin_figures
+from testbed.reporting.link_budget_table import write_budget
 from testbed.running.cores import available_cores
 from testbed.running.executors import Executor, PoolExecutor, SerialExecutor
 from testbed.running.journal import JOURNAL, Journal
@@ -284,6 +285,8 @@ def _finish(
     report.wrote(write_manifest(folder, content))
     report.wrote(table_path, f"{count} rows")
     tables = _statistics(planned, table_path, folder) if whole and count else []
+    if whole:
+        report.wrote(write_budget(planned, folder))
     if options.parquet:
         tables += [write_parquet(table) for table in (table_path, *tables)]
     for table in tables:

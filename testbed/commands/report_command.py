@@ -1,0 +1,62 @@
+"""What `testbed report` does: figures, a page and what a paper needs, from folders of results."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from testbed.errors import OutputError, TestbedError, error_words
+from testbed.evaluation.run_folder import open_run
+from testbed.figures.drawing import WIDTHS_IN
+from testbed.reporting.html_report import write_html
+from testbed.reporting.paper import write_paper
+from testbed.reporting.report_figures import FIGURES, ReportFigures, draw_figures
+from testbed.reporting.report_run import ReportRun, report_runs
+
+REPORT = "report"
+
+
+class IncompleteReport(TestbedError):
+    """A report that is written, but for what failed: a line for each."""
+
+
+class WidthError(TestbedError):
+    """A width of figures that is none."""
+
+
+def write_report(folders: Sequence[Path], out: Path | None, width: str) -> None:
+    """Writes the report and says what it wrote. width: of figures, one of WIDTHS_IN.
+
+    Raises WidthError, RunFolderError for a folder that holds no run, OutputError, and, once all
+    else is written, IncompleteReport.
+    """
+    if width not in WIDTHS_IN:
+        raise WidthError(f"--width {width}: expected {' or '.join(WIDTHS_IN)}")
+    folder = out or (folders[0] / REPORT if len(folders) == 1 else Path("results") / REPORT)
+    # Tables of runs that have not ended are made anew each time, and kept nowhere.
+    with tempfile.TemporaryDirectory() as scratch:
+        opened = [
+            open_run(path, Path(scratch) / str(number)) for number, path in enumerate(folders)
+        ]
+        runs = report_runs(opened)
+        figures = draw_figures(runs, width, folder)
+        papers = _papers(runs, figures, folder)
+        page = write_html(runs, figures, papers, folder)
+    print(f"{page}: {page.stat().st_size / 2**20:.1f} MiB")
+    print(f"{folder / FIGURES}: {len(figures.drawings)} figures as PDF, SVG and PNG")
+    for path in papers:
+        print(path)
+    if figures.problems:
+        raise IncompleteReport("\n".join(f"{page}: {words}" for words in figures.problems))
+
+
+def _papers(runs: Sequence[ReportRun], figures: ReportFigures, folder: Path) -> list[Path]:
+    """None if they fail, which must not cost the page."""
+    try:
+        return write_paper([each.run for each in runs], figures.drawings, folder)
+    except OutputError:
+        raise
+    except Exception as error:
+        figures.problems.append(f"files for a paper: {error_words(error)}")
+        return []

@@ -1,0 +1,255 @@
+"""report.html: one page of one run or several, which opens from the disk and asks nobody.
+
+    RunFolder --> ReportRun, figures as files --> sections (this file) --> templates/report.html
+
+All that users have named is escaped: by Jinja's autoescape in HTML, as JSON without "<" in scripts.
+The page carries a content security policy that forbids it every request.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from testbed.evaluation.certification import CERTIFICATION_JSON
+from testbed.evaluation.comparison import COMPARISON_CSV
+from testbed.evaluation.statistics import DIFFERENCES_CSV, STATISTICS_CSV
+from testbed.examples.reading import ExamplesError
+from testbed.figures.drawing import GROUPS
+from testbed.reporting.certification_table import HEADINGS, certification_table
+from testbed.reporting.curve_data import chart_data
+from testbed.reporting.data_table import (
+    DataTable,
+    data_table,
+    number_words,
+    table_download,
+    text_download,
+)
+from testbed.reporting.inlining import MOST_BYTES, Download, Room, download
+from testbed.reporting.ledger_table import ledger
+from testbed.reporting.limitations import limitations
+from testbed.reporting.link_budget_table import BUDGET_CSV, read_budget
+from testbed.reporting.pictures_data import picture_data
+from testbed.reporting.report_figures import ReportFigures
+from testbed.reporting.report_run import ReportRun
+from testbed.reporting.rerun import needs_files, scenario_yaml
+from testbed.reporting.saved_drawing import SavedDrawing
+from testbed.reporting.shared_points import shared_points
+from testbed.reporting.summary import facts, standings
+from testbed.whole_file import whole_file
+
+REPORT_HTML = "report.html"
+TEMPLATES = Path(__file__).with_name("templates")
+STYLES = "report.css"
+SCRIPTS = ("plot.js", "curves.js", "page.js")
+TABLES_BYTES = 1_500_000
+"""Kept for the words and the first rows of the tables of a run."""
+MOST_PICTURE_BYTES = 4 << 20
+"""Of the PNG files of received pictures, of all runs together."""
+LARGEST_SVG_BYTES = 400_000
+"""Of a figure that is shown as SVG; of a larger one its PNG is shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShownFigure:
+    """uri: None where the page has no room left. shown: the suffix of what `uri` is."""
+
+    title: str
+    caption: str
+    group: str
+    uri: str | None
+    shown: str
+    wide: bool
+    downloads: list[Download]
+
+
+def write_html(
+    runs: Sequence[ReportRun], figures: ReportFigures, papers: Sequence[Path], folder: Path
+) -> Path:
+    """Writes `folder`/report.html and, beside it, tables that are too long for it.
+
+    papers: files for an author, in `folder`. Raises OutputError, RunFolderError.
+    """
+    pictures = [_pictures(each, len(runs), figures.problems) for each in runs]
+    data = _json({"curves": chart_data(runs), "pictures": pictures})
+    room = Room(max(0, MOST_BYTES - len(data) - TABLES_BYTES * len(runs)))
+    shown = {each.name: _figures(figures.drawings, each.name, folder, room) for each in runs}
+    shared = shared_points(runs)
+    methods = [path for path in papers if path.name == "methods.md"]
+    sections = [
+        _run_sections(each, shown[each.name], len(runs), folder, room)
+        | {"has_pictures": bool(pictures[each.number])}
+        for each in runs
+    ]
+    page = (
+        _environment()
+        .get_template("report.html")
+        .render(
+            title=" and ".join(each.name for each in runs),
+            runs=sections,
+            fact_names=list(dict.fromkeys(name for run in sections for name, _ in run["facts"])),
+            groups=GROUPS,
+            shared=shared and data_table("Points that runs share", shared.table, keep=("codec",)),
+            shared_label=shared.label if shared else "",
+            problems=figures.problems,
+            papers=[download(path, folder, room) for path in papers],
+            methods="\n\n".join(path.read_text("utf-8") for path in methods),
+            data=data,
+            style=Markup((TEMPLATES / STYLES).read_text("utf-8")),
+            scripts=[Markup((TEMPLATES / name).read_text("utf-8")) for name in SCRIPTS],
+        )
+    )
+    path = folder / REPORT_HTML
+    with whole_file(path) as partial:
+        # What has no code in UTF-8, half a surrogate pair, is shown as "?".
+        partial.write_bytes(page.encode("utf-8", "replace"))
+    return path
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"number": number_words, "dict": dict}
+    return environment
+
+
+def _json(content: object) -> Markup:
+    """For a script element: what could end it, or what old JavaScript takes for a line's end, is
+    written as an escape."""
+    text = json.dumps(content, allow_nan=False, ensure_ascii=True, separators=(",", ":"))
+    for letter in "<>&":
+        text = text.replace(letter, f"\\u{ord(letter):04x}")
+    return Markup(text)
+
+
+def _figures(
+    drawings: Sequence[SavedDrawing], run: str, folder: Path, room: Room
+) -> list[ShownFigure]:
+    """First what is seen of each, then their files, as long as there is room."""
+    own = [each for each in drawings if each.run == run]
+    seen = []
+    for each in own:
+        small = each.file(".svg").stat().st_size <= LARGEST_SVG_BYTES
+        order = (".svg", ".png") if small else (".png",)
+        tries = ((suffix, room.inline(each.file(suffix))) for suffix in order)
+        seen.append(next(((suffix, uri) for suffix, uri in tries if uri), ("", None)))
+    return [
+        ShownFigure(
+            each.title, each.caption, each.group, uri, shown, _is_wide(each.file(".png")),
+            # What is seen is not put into the page twice: its link takes it from the picture.
+            [
+                Download(path.name, "", path.stat().st_size / 1024, True)
+                if path.suffix == shown
+                else download(path, folder, room)
+                for path in (each.file(suffix) for suffix in (".pdf", ".svg", ".png"))
+            ],
+        )
+        for each, (shown, uri) in zip(own, seen, strict=True)
+    ]  # fmt: skip
+
+
+def _pictures(each: ReportRun, runs: int, problems: list[str]) -> dict[str, Any] | None:
+    """None, and a problem more, where examples cannot be read: the rest of the page stands."""
+    try:
+        return picture_data(each.run, MOST_PICTURE_BYTES // runs)
+    except ExamplesError as error:
+        problems.append(f"{each.name}: {error}")
+        return None
+
+
+def _is_wide(png: Path) -> bool:
+    """Whether a figure is wider than a paper's column: 3.5 in at 200 dpi, and its margins."""
+    with png.open("rb") as file:
+        head = file.read(24)
+    return int.from_bytes(head[16:20]) > 900
+
+
+def _run_sections(
+    each: ReportRun, figures: list[ShownFigure], several: int, folder: Path, room: Room
+) -> dict[str, Any]:
+    """All that the template says of one run."""
+    run = each.run
+    prefix = f"{each.slug}_" if several > 1 else ""
+    yaml = scenario_yaml(run)
+    certification = certification_table(run)
+    return {
+        "id": f"run-{each.number}",
+        "number": each.number,
+        "name": each.name,
+        "description": run.description,
+        "notes": run.notes,
+        "facts": facts(run),
+        "reference": run.labels.get(run.reference, run.reference),
+        "standings": standings(run),
+        "compares": run.comparison is not None,
+        "figures": figures,
+        "budget": _budget(run_table(each, prefix, folder, room, BUDGET_CSV), each),
+        "ledger": ledger(run),
+        "certification": certification,
+        "certification_headings": HEADINGS,
+        "certification_download": run_table(each, prefix, folder, room, CERTIFICATION_JSON),
+        "tables": _tables(each, prefix, folder, room),
+        "limitations": limitations(run),
+        "environment": _environment_facts(each),
+        "command": str(run.manifest.get("command") or ""),
+        "yaml": yaml,
+        "yaml_download": text_download(f"{prefix}scenario.yaml", yaml),
+        "needs_files": needs_files(run),
+    }
+
+
+def run_table(each: ReportRun, prefix: str, folder: Path, room: Room, name: str) -> Download | None:
+    """A file of the run's folder, or of its scratch folder, for the page."""
+    run = each.run
+    places = (run.tables / name, run.path / name)
+    source = next((path for path in places if path.is_file()), run.path / name)
+    return table_download(source, f"{prefix}{name}", folder, room)
+
+
+def _tables(each: ReportRun, prefix: str, folder: Path, room: Room) -> list[DataTable]:
+    run = each.run
+    tables = [
+        ("Codecs at their best", COMPARISON_CSV, run.comparison),
+        ("Statistics of every point", STATISTICS_CSV, run.statistics),
+        ("Paired differences", DIFFERENCES_CSV, run.differences),
+    ]
+    return [
+        data_table(title, table, run_table(each, prefix, folder, room, name), ("codec",))
+        for title, name, table in tables
+        if table is not None and len(table)
+    ]
+
+
+def _budget(file: Download | None, each: ReportRun) -> DataTable | None:
+    table = read_budget(each.run)
+    if table is None:
+        return None
+    return data_table("Link budget", table, file, ("capacity_bytes", "capacity_bpp", "k", "n"))
+
+
+def _environment_facts(each: ReportRun) -> list[tuple[str, str]]:
+    manifest = each.run.manifest
+    code = manifest.get("code") or {}
+    commit = str(code.get("commit") or "not in a repository")
+    found = [
+        ("Started (UTC)", manifest.get("started_utc")),
+        ("Finished (UTC)", manifest.get("finished_utc")),
+        ("Commit", commit + (", with changes" if code.get("dirty") else "")),
+        ("Machine", manifest.get("machine")),
+        ("Executor", f"{manifest.get('executor')}, workers: {manifest.get('workers')}"),
+        ("Scenario's SHA-256", manifest.get("scenario_sha256")),
+        *((f"Codec {name}", words) for name, words in dict(manifest.get("codecs") or {}).items()),
+        *dict(manifest["versions"]).items(),
+    ]
+    return [(str(name), str(value)) for name, value in found if value]
