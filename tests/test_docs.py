@@ -266,11 +266,13 @@ def test_the_quickstart_scenario_loads(block: str, tmp_path: Path) -> None:
     assert load_scenario(file).link.points == 2 * 3
 
 
-def test_the_scenario_of_links_loads(tmp_path: Path) -> None:
-    (link,) = blocks((ROOT / "docs" / "links.md").read_text(), "yaml")
+def test_the_scenarios_of_links_load(tmp_path: Path) -> None:
+    link, whole = blocks((ROOT / "docs" / "links.md").read_text(), "yaml")
     file = tmp_path / "my.yaml"
     file.write_text("images: samples32\ncodecs: {type: semantic}\n" + link)
     assert load_scenario(file).link.points == 2 * 2 * 2 * 4
+    file.write_text(whole)
+    assert load_scenario(file).link.points == 2 * 2 * 4
 
 
 def test_every_column_is_told() -> None:

@@ -17,7 +17,7 @@ from codec.profile import load_paper_profile
 from testbed.commands.run_command import RunOptions, run_scenario
 from testbed.evaluation.run_folder import RunFolder, open_run
 from testbed.examples import writing
-from testbed.examples.choice import shown_trials, spread
+from testbed.examples.choice import shown_trials
 from testbed.examples.reading import ExamplesError, read_examples
 from testbed.examples.writing import write_examples
 from testbed.figures.bitplane_views import draw_bitplane_views
@@ -202,13 +202,6 @@ def test_channels_are_bounded_unless_pictures_are_asked_for(tmp_path: Path) -> N
     assert len({trial.link.channel.label for trial in trials}) == 4
     (trials,) = shown_trials(planned(tmp_path, *short), All(), 0).values()
     assert len({trial.link.channel.label for trial in trials}) == 6
-
-
-@pytest.mark.parametrize("count", [1, 5, 6, 7, 11, 100])
-def test_a_spread_has_both_ends_and_even_steps(count: int) -> None:
-    found = spread(range(count), 6)
-    assert (found[0], found[-1], len(found)) == (0, count - 1, min(count, 6))
-    assert np.ptp(np.diff(found)) <= 1 if count > 1 else True
 
 
 # --- Layers ---------------------------------------------------------------------------------

@@ -158,7 +158,7 @@ def test_titles_name_what_is_not_the_default(tmp_path: Path) -> None:
     assert plain.title == "AWGN, 16QAM rate 0.5, CBR 1/4"
     frame = table().assign(
         transmissions_allowed=4, harq="chase", damage="deliver", erasure_rate=0.8, coding="none",
-        protection="base_first", packet_loss=0.05, fading_block="image",
+        protection="base_first", packet_loss=0.05, channel="rayleigh", fading_block="image",
     )  # fmt: skip
     (panel,) = panels_of(frame, tmp_path)
     for word in (

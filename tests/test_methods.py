@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
+from channels.ldpc_decoder import DEFAULT_ITERATIONS
+from channels.polar_decoder import DEFAULT_LIST_SIZE
 from testbed.evaluation.run_folder import RunFolder
 from testbed.language.scenario import Scenario
 from testbed.language.scenario_loading import load_scenario
@@ -227,6 +229,44 @@ def test_schemes_are_those_that_something_is_sent_with() -> None:
     ]  # fmt: skip
 
 
+def test_a_table_of_protection_is_told_layer_by_layer(tmp_path: Path) -> None:
+    text = written(
+        tmp_path,
+        MINIMAL.replace("{snr_db: 10}", """
+  snr_db: 10
+  protection:
+    policy: table
+    name: own
+    layers: [{mcs: 0, transmissions: 4}, {modulation: 16qam, erasure_rate: 1/2}, {}]
+"""),
+    )  # fmt: skip
+    assert (
+        "The protection `own` is fixed for each layer: it sends the first layer with MCS 0 and up "
+        "to four transmissions; the second layer with 16QAM and erasure rate 1/2; all others as "
+        "the link says."
+    ) in text
+    # What layers have beside the link's own values is charged, too.
+    assert "padding, erasure parity and retransmissions included." in text
+    assert "protection" not in written(tmp_path, MINIMAL).lower()
+
+
+def test_numbers_of_the_decoders_are_theirs() -> None:
+    text = methods([run_of(scenario_of(ROOT / "scenarios/channels/polar.yaml"))])
+    assert f"at most {DEFAULT_ITERATIONS} iterations" in text
+    assert f"lists of {DEFAULT_LIST_SIZE} paths" in text
+
+
+def test_libraries_have_their_own_names(tmp_path: Path) -> None:
+    pillow = "bitstream 1, Pillow 13.0.0, libjpeg_turbo 3.2.0, jpg 6.2"
+    assert "coded by Pillow 13.0.0 and libjpeg-turbo 3.2.0, at" in written(
+        tmp_path, MINIMAL, codecs={"jpeg": f"mosaic 1, {pillow}"}
+    )
+    other = pillow.replace("libjpeg_turbo 3.2.0, jpg 6.2", "libjpeg_turbo None, jpg 9.6")
+    assert "coded by Pillow 13.0.0 and libjpeg 9.6, at" in written(
+        tmp_path, MINIMAL, codecs={"jpeg": other}
+    )
+
+
 def test_parts_have_their_defaults_and_those_of_plug_ins_do_not() -> None:
     assert part("channel", "rician(k_db=3, antennas=1x2)").parameters["shadowing_db"] == "0"
     assert part("channel", "rician(k_db=3, antennas=1x2)").parameters["k_db"] == "3"
@@ -234,13 +274,13 @@ def test_parts_have_their_defaults_and_those_of_plug_ins_do_not() -> None:
     assert part("metric", "task(against=original) " + "0" * 64).parameters == {
         "against": "original"
     }
-    own = part("channel", "impulses(rate=0.1) " + "a" * 64)
+    own = part("channel", "impulses(rate=0.1) plugin " + "a" * 64)
     assert (own.type, own.parameters, own.known) == ("impulses", {"rate": "0.1"}, False)
 
 
 def test_a_plug_in_is_called_one() -> None:
     run = run_of(load_scenario(ROOT / "scenarios/channels/awgn.yaml"))
-    run.manifest["scenario"]["link"]["channel"] = ["impulses(rate=0.1) " + "a" * 64]
+    run.manifest["scenario"]["link"]["channel"] = ["impulses(rate=0.1) plugin " + "a" * 64]
     text = methods([run])
     assert "The channel `impulses` (rate = 0.1) is that of a plug-in." in text
     assert "AWGN" not in text

@@ -262,7 +262,7 @@ def test_a_run_in_json_and_its_status(
     quiet = invoke("run", scenario, "--out", out, "--workers", 1, "--quiet")
     assert quiet.stderr == ""
     assert [line.split(":")[0] for line in quiet.stdout.splitlines()] == [
-        str(out / "trials.csv"), str(out / "figures"),
+        str(out / "trials.csv"), str(out / "examples"), str(out / "figures"),
     ]  # fmt: skip
 
 

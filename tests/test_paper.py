@@ -14,7 +14,9 @@ from testbed.evaluation.statistics import write_statistics
 from testbed.evaluation.trials_table import METRICS
 from testbed.language.scenario_loading import load_scenario
 from testbed.reporting.deltas import deltas
+from testbed.reporting.latex_lists import delta_tables
 from testbed.reporting.paper import write_paper
+from testbed.reporting.report_run import report_runs
 from testbed.reporting.result_groups import groups
 from testbed.reporting.saved_drawing import SavedDrawing
 from testbed.running.plan import plan
@@ -146,6 +148,25 @@ def test_the_best_is_bold(run: RunFolder, paper: Path) -> None:
         means = [float(row[x]["psnr_db"]) for row in group.rows.values()]
         is_bold = [r"\mathbf" in cells[-len(group.x) + column] for cells in lines]
         assert is_bold[means.index(max(means))]
+
+
+def test_rows_of_deltas_say_what_tells_them_apart(run: RunFolder) -> None:
+    (each,) = report_runs([run])
+    rows = [row for row in deltas([run]) if row["axis"] == "snr_db"]
+    others = [row | {"cbr": "0.166667"} for row in rows]
+    text = "".join(delta_tables(each, rows + others))
+    lines = [line for line in text.splitlines() if "& SNR &" in line]
+    assert len(lines) == len(set(lines)) > 2
+    for cbr in ("1/4", "1/6"):
+        assert any(f"AWGN, QPSK rate 1/2, CBR {cbr} " in line for line in lines)
+    assert "positive SNR gain" in text
+
+
+def test_the_setting_of_differences_is_in_the_caption(paper: Path) -> None:
+    text = (paper / "tables.tex").read_text()
+    captions = re.findall(r"minus that of .*?channel draw; (.*?)\. ", text)
+    assert "AWGN, QPSK rate 0.5, CBR 1/4, 32x32" in captions
+    assert "Rayleigh block fading, QPSK rate 0.5, CBR 1/4, 32x32" in captions
 
 
 def test_groups_show_every_point_once_along_each_axis(run: RunFolder) -> None:

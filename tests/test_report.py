@@ -25,7 +25,7 @@ from testbed.evaluation.run_folder import RunFolder, RunFolderError, open_run
 from testbed.figures import catalogue
 from testbed.figures.drawing import Drawing, Width
 from testbed.language.scenario_loading import load_scenario
-from testbed.reporting import curve_data, data_table, html_report
+from testbed.reporting import curve_data, data_table, html_report, ledger_table
 from testbed.reporting.curve_data import chart_data
 from testbed.reporting.inlining import Room
 from testbed.reporting.limitations import limitations
@@ -148,6 +148,20 @@ def test_ledger_is_that_of_the_trials(finished: Path, tmp_path: Path) -> None:
     assert parts == pytest.approx([100.0] * len(parts))
 
 
+def test_ledger_does_not_depend_on_chunks(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = open_run(finished, tmp_path)
+    whole = ledger_table.ledger(run)
+    monkeypatch.setattr(ledger_table, "CHUNK_ROWS", 7)
+    chunked = ledger_table.ledger(run)
+    assert whole.total == chunked.total == 8 and whole.parts == chunked.parts
+    for one, other in zip(whole.rows, chunked.rows, strict=True):
+        assert (one.key, one.trials, one.shares) == (other.key, other.trials, other.shares)
+        assert one.spent == pytest.approx(other.spent, rel=1e-12)
+    assert sum(each.trials for each in whole.rows) == 288
+
+
 def _numbers(ledger: Any) -> Iterator[float]:
     for row in ledger.rows:
         yield sum(row.shares)
@@ -178,6 +192,42 @@ def test_standings_count_intervals(finished: Path, tmp_path: Path) -> None:
     assert found.above == sum(each > 0 for each in low)
     assert found.below == sum(each < 0 for each in high)
     assert found.points == len(rows) and found.speaks_for == "pictures like these"
+
+
+def test_numbers_are_aligned_and_figures_have_words(finished: Path, tmp_path: Path) -> None:
+    """Attributes that are written by expressions would be escaped, and mean nothing."""
+    page = _report(finished, out=tmp_path)
+    assert ("td", "class", "number") in page.attributes
+    assert not [value for value in page.values("class") if '"' in value]
+    assert ("img", "alt", "A line. It rises from 0 & <b>stops</b>.") in page.attributes
+
+
+def test_every_run_has_its_share_of_the_room(
+    finished: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def large(run: RunFolder, width: Width) -> Iterator[Drawing]:
+        for stem in "abcd":
+            yield from (replace(each, stem=stem) for each in one_figure(run, width))
+
+    monkeypatch.setattr(catalogue, "MAKERS", (large,))
+    _report(finished, folder, out=tmp_path / "r")
+    svg = (tmp_path / "r" / "figures").glob("*.svg")
+    room = int(4.5 * 4 / 3 * max(path.stat().st_size for path in svg))
+    monkeypatch.setattr(html_report, "Room", lambda _: Room(room))
+    page = _report(finished, folder, out=tmp_path / "r")
+    runs = (tmp_path / "r" / "report.html").read_text().split('role="tabpanel"')[1:]
+    assert [each.count('<img src="data:') for each in runs] == [2, 2]
+    assert "no room left" in page.text
+
+
+def test_a_long_scenario_lies_beside(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(html_report, "LONGEST_SCENARIO", 100)
+    monkeypatch.setattr(data_table, "MOST_INLINE_BYTES", 100)
+    page = _report(folder, out=tmp_path / "report")
+    assert "repetitions: 2" not in page.text
+    assert "repetitions: 2" in (tmp_path / "report" / "tables" / "scenario.yaml").read_text()
 
 
 def test_nothing_is_loaded_from_elsewhere(folder: Path, tmp_path: Path) -> None:

@@ -26,11 +26,20 @@ from testbed.figures.drawing import WIDTHS_IN, Drawing, Width, save_drawing
 from testbed.figures.heat_maps import draw_heat_maps, full_grid, winners_of
 from testbed.figures.layer_gain import draw_layer_gain, layer_gains
 from testbed.figures.layer_names import SHIPPED_PROFILES
-from testbed.figures.layer_survival import draw_layer_survival, survival
+from testbed.figures.layer_survival import (
+    LABEL_SHARE,
+    all_layers,
+    draw_layer_survival,
+    name_place,
+    survival,
+)
 from testbed.figures.ledger import BIT_KINDS, draw_ledger, shares
 from testbed.figures.loss_decay import decay, draw_loss_decay
 from testbed.figures.protections import draw_protections, gains
-from testbed.figures.table_settings import measured_trials, panels_of, ratio_words, spread
+from testbed.figures.stems import StemError, checked_stem, stem_part
+from testbed.figures.table_settings import measured_trials, panels_of
+from testbed.figures.titles import wrapped
+from testbed.language.setting_words import ratio_words
 from testbed.sending.simulation import COLUMNS
 
 MAKERS = (
@@ -476,11 +485,6 @@ def test_too_many_settings_are_left_out_and_said_so(tmp_path: Path) -> None:
                for k, title in ((0, titles[0]), (29, titles[-1])))  # fmt: skip
 
 
-def test_spread_keeps_the_ends() -> None:
-    assert spread(range(5), 9) == [0, 1, 2, 3, 4]
-    assert spread(range(10), 4) == [0, 3, 6, 9]
-
-
 @pytest.mark.parametrize(
     ("ratio", "words"),
     [(1 / 6, "1/6"), (0.5, "1/2"), (2 / 3, "2/3"), (1.0, "1"), (0.1234567, "0.123")],
@@ -494,3 +498,51 @@ def test_a_table_that_cannot_be_read_is_said_so(tmp_path: Path) -> None:
     run.trials_path.write_text("no table\n")
     with pytest.raises(RunFolderError, match=r"trials\.csv: cannot be read"):
         next(draw_ledger(run, "page"))
+
+
+def test_layers_of_several_codecs_are_in_the_order_of_each() -> None:
+    paper = ["base", "plane 8", "plane 7", "plane 5", "plane 4"]
+    embedded = ["base", "plane 5", "plane 4 low", "plane 4"]
+    found = all_layers([paper[:2], paper, embedded])
+    assert sorted(found) == sorted({*paper, *embedded})
+    for own in (paper, embedded):
+        assert [name for name in found if name in own] == own
+
+
+def test_a_layers_name_lies_in_its_band() -> None:
+    snr_db, characters = [0.0, 4.0, 8.0, 20.0], 7
+    top, bottom = np.array([0.0, 0.4, 1.0, 1.0]), np.array([0.0, 0.0, 0.3, 0.9])
+    place = name_place(snr_db, top, bottom, characters)
+    assert place is not None
+    at, height = place
+    beside = np.linspace(at - 0.01 * characters * 20, at + 0.01 * characters * 20, 50)
+    assert beside.min() >= 0
+    assert beside.max() <= 20
+    for edge, sign in ((top, 1), (bottom, -1)):
+        assert (sign * (np.interp(beside, snr_db, edge) - height)).min() >= LABEL_SHARE / 2
+    assert name_place(snr_db, top, top - 0.9 * LABEL_SHARE, characters) is None
+
+
+@pytest.mark.parametrize("stem", ["../x", "a/b", "A", "", "a b", "a\n"])
+def test_no_figure_is_written_outside_its_folder(stem: str) -> None:
+    with pytest.raises(StemError, match="expected a figure's name"):
+        checked_stem(stem)
+
+
+def test_words_become_parts_of_stems() -> None:
+    assert stem_part("rician(k_db=6)") == "rician_k_db=6"
+    taken = {stem_part("a b")}
+    assert stem_part("a/b", taken) not in taken
+    assert checked_stem(stem_part("../../Ä$x")) == "x"
+
+
+@pytest.mark.parametrize(
+    ("title", "lines"),
+    [
+        ("AWGN, $E_s/N_0$ 10 dB, CBR 1/6", ["AWGN, $E_s/N_0$ 10 dB,", "CBR 1/6"]),
+        ("one part that is far too long for it", ["one part that is far too", "long for it"]),
+    ],
+)
+def test_lines_of_titles_end_with_commas(title: str, lines: list[str]) -> None:
+    found = wrapped(title, 24)
+    assert found.split("\n") == lines

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from testbed.errors import OutputError, TestbedError, error_words
@@ -25,30 +26,51 @@ class WidthError(TestbedError):
     """A width of figures that is none."""
 
 
+class DamagedRun(TestbedError):
+    """Content of a run's folder that nothing can be made of."""
+
+
 def write_report(folders: Sequence[Path], out: Path | None, width: str) -> None:
     """Writes the report and says what it wrote. width: of figures, one of WIDTHS_IN.
 
-    Raises WidthError, RunFolderError for a folder that holds no run, OutputError, and, once all
-    else is written, IncompleteReport.
+    Raises WidthError, RunFolderError or DamagedRun for a folder that holds no run to report,
+    OutputError, and, once all else is written, IncompleteReport.
     """
     if width not in WIDTHS_IN:
         raise WidthError(f"--width {width}: expected {' or '.join(WIDTHS_IN)}")
     folder = out or (folders[0] / REPORT if len(folders) == 1 else Path("results") / REPORT)
     # Tables of runs that have not ended are made anew each time, and kept nowhere.
     with tempfile.TemporaryDirectory() as scratch:
-        opened = [
-            open_run(path, Path(scratch) / str(number)) for number, path in enumerate(folders)
-        ]
-        runs = report_runs(opened)
+        with _one_line(folders):
+            opened = [
+                open_run(path, Path(scratch) / str(number)) for number, path in enumerate(folders)
+            ]
+            runs = report_runs(opened)
         figures = draw_figures(runs, width, folder)
         papers = _papers(runs, figures, folder)
-        page = write_html(runs, figures, papers, folder)
+        with _one_line(folders):
+            page = write_html(runs, figures, papers, folder)
     print(f"{page}: {page.stat().st_size / 2**20:.1f} MiB")
     print(f"{folder / FIGURES}: {len(figures.drawings)} figures as PDF, SVG and PNG")
     for path in papers:
         print(path)
     if figures.problems:
         raise IncompleteReport("\n".join(f"{page}: {words}" for words in figures.problems))
+
+
+@contextmanager
+def _one_line(folders: Sequence[Path]) -> Iterator[None]:
+    """A folder may hold anything: what no check foresaw ends the report with a line, too."""
+    try:
+        yield
+    except TestbedError:
+        raise
+    except Exception as error:
+        names = ", ".join(map(str, folders))
+        raise DamagedRun(
+            f"{names}: no report can be made ({error_words(error)[:300]}): a file there is damaged "
+            "or of another version; `testbed run` into the folder writes its tables anew"
+        ) from error
 
 
 def _papers(runs: Sequence[ReportRun], figures: ReportFigures, folder: Path) -> list[Path]:

@@ -23,6 +23,13 @@ import pandas as pd
 from testbed.errors import TestbedError
 from testbed.evaluation.certification import CERTIFICATION_JSON
 from testbed.evaluation.comparison import COMPARISON_CSV
+from testbed.evaluation.folder_checks import (
+    MOST_BYTES,
+    TEXTS,
+    certification_problem,
+    manifest_problem,
+    table_problem,
+)
 from testbed.evaluation.statistics import DIFFERENCES_CSV, STATISTICS_CSV, write_statistics
 from testbed.evaluation.trials_table import read_table, with_case
 from testbed.running.journal import JOURNAL, content_of, kind_of
@@ -136,25 +143,28 @@ class RunFolder:
     def certification(self) -> dict[str, Any] | None:
         """certification.json; None of a run that has not ended."""
         path = self.path / CERTIFICATION_JSON
-        return _read_json(path) if path.is_file() else None
+        if not path.is_file():
+            return None
+        content = _read_json(path)
+        _refuse(path, certification_problem(content))
+        return content
 
     def _table(self, name: str, folder: Path | None = None) -> pd.DataFrame:
         """A table of points; texts stay texts, "nan" is no number, "" is no case."""
         path = (folder or self.tables) / name
-        texts = [
-            "codec", "reference", "case", "channel", "modulation", "coding", "loss_model", "harq",
-            "fading_block", "damage", "fidelity", "protection", "size", "interval_over", "kind",
-            "schemes",
-        ]  # fmt: skip
         try:
-            return with_case(
+            _refuse_large(path)
+            table = with_case(
                 pd.read_csv(
                     path, keep_default_na=False, na_values=["nan"],
-                    dtype=dict.fromkeys(texts, "str"),
+                    dtype=dict.fromkeys(TEXTS, "str"), low_memory=False,
                 )
             )  # fmt: skip
         except (OSError, ValueError) as error:
-            raise RunFolderError(f"{path}: cannot be read: {error}") from error
+            words = " ".join(str(error).split())
+            raise RunFolderError(f"{path}: cannot be read: {words}") from error
+        _refuse(path, table_problem(name, table, self.codecs))
+        return table
 
 
 def open_run(path: Path, scratch: Path) -> RunFolder:
@@ -201,11 +211,27 @@ def _manifest(path: Path) -> dict[str, Any]:
             f"{path / MANIFEST}: has no {missing[0]!r}: another version of the testbed wrote it; "
             "`testbed run` into this folder writes it anew and keeps what is journalled"
         )
+    _refuse(path / MANIFEST, manifest_problem(manifest))
     return manifest
+
+
+def _refuse(path: Path, problem: str) -> None:
+    """Nothing if there is no problem."""
+    if problem:
+        raise RunFolderError(f"{path}: {problem}; `testbed run` into this folder writes it anew")
+
+
+def _refuse_large(path: Path) -> None:
+    size = path.stat().st_size
+    if size > MOST_BYTES:
+        raise RunFolderError(
+            f"{path}: expected {MOST_BYTES >> 20} MiB at most, found {size >> 20} MiB"
+        )
 
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
+        _refuse_large(path)
         content = json.loads(path.read_text())
     except (OSError, ValueError, RecursionError) as error:
         raise RunFolderError(f"{path}: cannot be read: {error}") from error
@@ -223,14 +249,19 @@ def _partial(path: Path, manifest: dict[str, Any], scratch: Path) -> RunFolder:
             "can be told of this run"
         )
     columns = [*COLUMNS, *(name for name in manifest["metrics"] if name not in COLUMNS)]
+    known = {
+        "scenario": {manifest["scenario"]["name"]},
+        "codec": set(manifest["codec_labels"]),
+        "image": {image["name"] for image in manifest["images"]},
+    }
     scratch.mkdir(parents=True, exist_ok=True)
     count = other = 0
     with (scratch / TRIALS_CSV).open("w", newline="") as file:
         writer = csv.DictWriter(file, columns, extrasaction="ignore", lineterminator="\n")
         writer.writeheader()
         for row in _journalled(journal):
-            # The journal may hold trials of other scenarios.
-            if row is None or row["scenario"] != manifest["scenario"]["name"]:
+            # The journal may hold trials of other scenarios, or of an earlier form of this one.
+            if row is None or any(row.get(key) not in known[key] for key in known):
                 other += 1
                 continue
             writer.writerow({name: row.get(name, math.nan) for name in columns})

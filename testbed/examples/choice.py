@@ -10,14 +10,12 @@ import math
 from collections.abc import Callable, Container, Hashable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import TypeVar
 
 from testbed.language.link_parts import LinkPart
 from testbed.language.scenario import Strip
 from testbed.running.plan import Plan, VariantPlan
 from testbed.running.trials import LinkPoint, Trial
-
-T = TypeVar("T")
+from testbed.spreading import spread
 
 MOST_VALUES = 6
 """Of a sweep that are shown."""
@@ -89,13 +87,6 @@ def shown_trials(plan: Plan, known: Container[str], image: int) -> dict[int, lis
         if channel in channels:
             chosen.setdefault(codec, []).extend(_sweep(trials, strip))
     return {codec: trials for codec, trials in chosen.items() if trials}
-
-
-def spread(items: Sequence[T], most: int) -> list[T]:
-    """At most so many of them, evenly, the first and the last among them. most: 2 or more."""
-    if len(items) <= most:
-        return list(items)
-    return [items[round(place * (len(items) - 1) / (most - 1))] for place in range(most)]
 
 
 def _sweep(trials: Sequence[Trial], strip: Strip | None) -> list[Trial]:

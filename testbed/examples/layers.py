@@ -12,7 +12,7 @@ from functools import cached_property
 
 from codec.base import DecodedImage, EncodedImage, ImageCodec, ReceivedLayer
 from testbed.evaluation.metrics import psnr_db, ssim
-from testbed.examples.choice import MOST_PIXELS, shown_variant, spread
+from testbed.examples.choice import MOST_PIXELS, shown_variant
 from testbed.images import SourceImage
 from testbed.registry import make_codec
 from testbed.running.plan import Plan
@@ -22,6 +22,7 @@ from testbed.running.work import Row
 from testbed.sending.packets import capacity_bytes
 from testbed.sending.simulation import DECODE_PIXELS, encoded_streams
 from testbed.sending.transmission import layer_links
+from testbed.spreading import spread
 
 PIXELS_OF_A_SIZE = 200_000
 """That pictures of one size have together, at most, unless a single one has more."""

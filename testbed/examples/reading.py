@@ -30,6 +30,10 @@ _WHOLE = (
     "left", "top", "width", "height", "wrong_bits", "bits",
 )  # fmt: skip
 _NO_NUMBER = ["nan", ""]
+MOST_BYTES = 64 << 20
+"""Of a table, which a run makes of some hundred rows."""
+LONGEST_FILE = 200
+"""Letters of a picture's name."""
 
 
 class ExamplesError(TestbedError):
@@ -81,10 +85,11 @@ class Examples:
         return picture
 
     def _picture(self, file: str) -> NDArray[np.uint8]:
-        # A table may name any path of the machine.
-        if Path(file).name != file or not file.endswith(".png"):
+        # A table may name any path of the machine, and so may a link.
+        plain = Path(file).name == file and file.endswith(".png") and len(file) <= LONGEST_FILE
+        if not plain or self.folder.is_symlink() or (self.folder / file).is_symlink():
             raise ExamplesError(
-                f"{self.folder}: expected names of PNG files in this folder, found {file!r}"
+                f"{self.folder}: expected names of PNG files in this folder, found {file[:60]!r}"
             )
         try:
             return read_picture(self.folder / file)
@@ -95,6 +100,8 @@ class Examples:
         path = self.folder / name
         if not path.is_file():
             return pd.DataFrame(columns=list(columns))
+        if path.stat().st_size > MOST_BYTES:
+            raise ExamplesError(f"{path}: expected {MOST_BYTES >> 20} MiB at most")
         kinds = {
             **dict.fromkeys(columns, "float64"),
             **dict.fromkeys(_TEXTS, "str"),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from testbed.evaluation.run_folder import MetricWords
 from testbed.evaluation.summaries import interval_columns
+from testbed.language.setting_words import ratio_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,19 +18,31 @@ class Sweep:
     stem    what files' names say of it
     words   what headings and captions call it
     label   the axis's name, with its unit
+    scale   what the column's values are multiplied by
     """
 
     column: str
     stem: str
     words: str
     label: str
+    scale: float = 1.0
+
+    def value_words(self, value: float) -> str:
+        """Of a value along the axis, such as "12 dB", "loss 3 %", "CBR 1/6"."""
+        if self.column == "cbr":
+            return f"CBR {ratio_words(value)}"
+        if self.column == "packet_loss":
+            # A loss model need not state its mean.
+            return "loss unknown" if math.isnan(value) else f"loss {value:.3g} %"
+        return f"{value:g} dB"
 
 
-SWEEPS = (
-    Sweep("snr_db", "snr", "SNR", "$E_s/N_0$ per complex channel use (dB)"),
-    Sweep("cbr", "bandwidth", "bandwidth", "channel bandwidth ratio (complex uses / 3HW)"),
-    Sweep("packet_loss", "loss", "packet loss", "packet loss above the link (mean share)"),
+SNR = Sweep("snr_db", "snr", "SNR", "$E_s/N_0$ per complex channel use (dB)")
+BANDWIDTH = Sweep("cbr", "bandwidth", "bandwidth", "channel bandwidth ratio (complex uses / 3HW)")
+PACKET_LOSS = Sweep(
+    "packet_loss", "loss", "packet loss", "packet loss above the link (mean, %)", 100.0
 )
+SWEEPS = (SNR, BANDWIDTH, PACKET_LOSS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,8 @@ from testbed.examples.files import STAGES
 from testbed.examples.reading import Examples, ExamplesError, read_examples
 from testbed.figures.drawing import STYLE, Drawing, Width
 from testbed.figures.picture_panels import HEADING_POINTS, label_row, panel_grid
+from testbed.figures.stems import stem_part
+from testbed.figures.trial_captions import caption, examples_words
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -44,14 +46,19 @@ def draw_bitplane_views(run: RunFolder, width: Width) -> Iterator[Drawing]:
         if first["left"] or first["top"]:
             part = f"the middle {part}, coded as a picture of their own"
         yield Drawing(
-            stem=f"bitplanes_{codec}",
+            stem=f"bitplanes_{stem_part(str(codec))}",
             title=f"Bitplanes and their prediction, {label}",
-            caption=f"Bitplanes of the picture {first['image']} ({part}), green channel: white is "
-            "1, black 0, orange a wrong bit. From the plane itself to what the codec goes by: as "
-            "the base layer's picture has it; after the bitplane correction function (BCF) has "
-            "made that consistent with the planes above; as the enhancement network (EN) predicts "
-            "it from these, corrected. Numbers: wrong bits in % of the plane's, all three "
-            "channels.",
+            caption=caption(
+                [
+                    f"Bitplanes of the picture {first['image']} ({part}), green channel: white is "
+                    "1, black 0, orange a wrong bit. From the plane itself to what the codec goes "
+                    "by: as the base layer's picture has it; after the bitplane correction "
+                    "function (BCF) has made that consistent with the planes above; as the "
+                    "enhancement network (EN) predicts it from these, corrected. Numbers: wrong "
+                    "bits in % of the plane's, all three channels.",
+                    examples_words(run),
+                ]
+            ),
             group="layers",
             figure=_views(examples, rows, width),
         )

@@ -35,17 +35,18 @@ def extent_sentence(rows: pd.DataFrame) -> str:
     rows: with the columns `images`, `draws` and `size`.
     """
     sizes = " and ".join(rows["size"].unique())
-    pictures = _count(rows["images"], "picture")
-    return f"{pictures} of {sizes} pixels, {_count(rows['draws'], 'channel draw')} each."
+    pictures = counted_range(rows["images"], "picture")
+    return f"{pictures} of {sizes} pixels, {counted_range(rows['draws'], 'channel draw')} each."
 
 
 def interval_sentence(rows: pd.DataFrame, quantity: Quantity, mark: str) -> str:
     """What the intervals of a quantity's means speak for. mark: what they are drawn as."""
-    if quantity.is_share:
+    drawn = quantity.interval is not None and rows[list(quantity.interval)].notna().any(axis=None)
+    if quantity.is_share and drawn:
         return f"{mark} are 95 % intervals of shares (Wilson)."
     over = set(rows["interval_over"])
     known = [words for name, words in _OVER.items() if name in over]
-    if not known:
+    if not (known and drawn):
         return f"No intervals: fewer than {FEWEST_IMAGES} pictures, of a single draw."
     return f"{mark} are 95 % intervals of the mean, {' or '.join(known)}."
 
@@ -82,7 +83,13 @@ def sentence(words: str) -> str:
     return f"{words[0].upper()}{words[1:]}."
 
 
-def _count(values: pd.Series[int], noun: str) -> str:
-    low, high = int(values.min()), int(values.max())
-    number = f"{low}" if low == high else f"{low} to {high}"
-    return f"{number} {noun}{'s' * (high != 1)}"
+def counted(number: int, noun: str) -> str:
+    """ "1 picture", "2 pictures"."""
+    return f"{number} {noun}{'s' * (number != 1)}"
+
+
+def counted_range(numbers: Iterable[int], noun: str) -> str:
+    """The fewest and the most, where they differ: "2 to 5 pictures"."""
+    different = sorted(set(numbers))
+    fewest = "" if len(different) == 1 else f"{int(different[0])} to "
+    return fewest + counted(int(different[-1]), noun)

@@ -23,9 +23,10 @@ from testbed.figures.captions import (
     fixed_sentence,
     header_sentences,
     interval_sentence,
+    mean_words,
     sentence,
 )
-from testbed.figures.comparison_marks import marks_of
+from testbed.figures.comparison_marks import has_choice, marks_of
 from testbed.figures.curve_grid import CURVE, draw_grid
 from testbed.figures.curve_looks import KIND_WORDS, curve_looks, emphasised
 from testbed.figures.drawing import Drawing, Width
@@ -161,18 +162,23 @@ def _meet(one: tuple[Medium, Kind], other: tuple[Medium, Kind]) -> bool:
 
 def _caption(run: RunFolder, sheet: Sheet, layout: Layout, rows: pd.DataFrame) -> str:
     outage = layout.name == "outage"
-    words = [f"{layout.above.words} against {sheet.sweep.words}"]
+    quantity = layout.above.words if outage else mean_words(layout.above)
+    words = [f"{quantity} against {sheet.sweep.words}"]
     words.append("below, the share of pictures under the limit" if outage else "below, failures")
     kinds = set(rows["kind"])
     sentences = [f"{'; '.join(words)}.", extent_sentence(rows)]
-    if kinds - {"analog"}:
+    # Lines of a single scheme are no choice, and behind them is nothing.
+    chosen = any(has_choice(panel) for panel in sheet.panels)
+    if chosen:
         half = int(rows["images"].min()) >= FEWEST_TO_SPLIT
         which = "the other half of the pictures" if half else "the same pictures"
         sentences.append(
             f"Bold: every codec at its best modulation and code rate at each point, chosen by "
             f"{which}; the thickest is the reference, {run.labels[run.reference]}."
         )
-    if layout.above.column == "psnr_db" and "real" in kinds:
+    elif "real" in kinds:
+        sentences.append(f"The thickest line is the reference, {run.labels[run.reference]}.")
+    if layout.above.column == "psnr_db" and chosen:
         sentences.append("Faint: single schemes.")
     sentences += [
         f"{LINE_WORDS[kind]}: {KIND_WORDS[kind]}." for kind in KIND_WORDS if kind in kinds

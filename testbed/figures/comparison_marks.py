@@ -50,7 +50,7 @@ def draw_single_schemes(axes: Axes, panel: Panel, sweep: Sweep, looks: Looks) ->
         if own["scheme"].nunique() < 2:
             continue
         for _, points in own.sort_values(sweep.column).groupby("scheme"):
-            x, y = points[sweep.column], points["psnr_db"]
+            x, y = sweep.scale * points[sweep.column], points["psnr_db"]
             axes.plot(x, y, color=look.colour, alpha=alpha, **SINGLE)
             drawn = True
     line = Line2D([], [], color="black", linewidth=0.6, alpha=SINGLE_ALPHA)
@@ -104,6 +104,12 @@ def _kind_entries(panel: Panel) -> Entries:
         for kind, words in KIND_WORDS.items()
         if (panel.rows["kind"] == kind).any()
     }
+
+
+def has_choice(panel: Panel) -> bool:
+    """Whether any codec has several schemes in a panel: then the single ones are drawn, too."""
+    schemes = panel.behind.groupby(["codec", "protection"])["scheme"].nunique()
+    return bool((schemes > 1).any())
 
 
 def _line_count(panel: Panel) -> int:

@@ -14,7 +14,10 @@ from testbed.evaluation.envelope import KINDS
 from testbed.figures.axes import Layout, Quantity, Sweep
 from testbed.figures.curve_looks import KIND_LINES, CurveLook
 from testbed.figures.drawing import STYLE, WIDTHS_IN, Width
+from testbed.figures.legends import add_legend
 from testbed.figures.panels import COLUMNS, Panel
+from testbed.figures.ticks import linear_ticks, log_ticks
+from testbed.figures.titles import wrapped
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,8 +37,6 @@ TITLE_LINE_IN = 0.14
 TOP_AXIS_IN = 0.34
 AXIS_IN = 0.45
 """Of the horizontal axis's numbers and name."""
-TICK_STEPS = (1, 2, 5, 10)
-"""No quarters: SNRs are whole numbers of dB."""
 BAND_ALPHA = 0.16
 BANDS_ALPHA = 0.7
 """Of the bands of one panel together, at most."""
@@ -128,9 +129,9 @@ def draw_grid(
         if len(panels) < columns * lines:
             cell = figure.add_subplot(cells[2 * lines - 2 :, -1])
             cell.axis("off")
-            add_legend(figure, cell, width_in / columns, entries)
+            add_legend(figure, entries, cell, width_in / columns)
         else:
-            heights += add_legend(figure, None, width_in, entries)
+            heights += add_legend(figure, entries)
         figure.set_figheight(heights)
     return figure
 
@@ -159,7 +160,7 @@ def draw_curves(
         if key not in groups:
             continue
         points = groups[key].sort_values(sweep.column)
-        x, y = points[sweep.column], quantity.scale * points[quantity.column]
+        x, y = sweep.scale * points[sweep.column], quantity.scale * points[quantity.column]
         # Nothing has no place on a logarithmic axis.
         seen = (y > 0) if quantity.logarithmic else y.notna()
         style = look.line(kind, most, len(points))
@@ -191,25 +192,7 @@ def set_rates(axes: Axes, quantity: Quantity, rows: pd.DataFrame) -> None:
         return
     axes.set_yscale("log")
     axes.set_ylim(0.7 / float((rows["images"] * rows["draws"]).max()), 1.3)
-
-
-def add_legend(
-    figure: Figure, cell: Axes | None, width_in: float, entries: Mapping[str, Line2D]
-) -> float:
-    """Above all axes, or in a cell without any, in as many columns as there is room for.
-
-    Returns its height in inches.
-    """
-    box = None
-    for columns in range(len(entries), 0, -1):
-        place: dict[str, Any] = {"loc": "center" if cell else "outside upper center"}
-        place |= {"ncols": columns, "columnspacing": 1.2, "handlelength": 3.0}
-        legend = (cell or figure).legend(list(entries.values()), list(entries), **place)
-        box = legend.get_window_extent()
-        if box.width <= width_in * figure.dpi or columns == 1:
-            break
-        legend.remove()
-    return float(box.height / figure.dpi) if box else 0.0
+    log_ticks(axes.yaxis)
 
 
 def _entry(style: Mapping[str, Any]) -> Line2D:
@@ -222,16 +205,13 @@ def wrapped_titles(panels: Sequence[Panel], width_in: float) -> list[str]:
     """Titles whose lines fit above a panel."""
     characters = int(TITLE_CHARACTERS_PER_IN * width_in)
     return [
-        "\n".join(textwrap.fill(line, characters) for line in panel.title.split("\n"))
-        for panel in panels
+        "\n".join(wrapped(line, characters) for line in panel.title.split("\n")) for panel in panels
     ]
 
 
 def _name_axes(above: Axes, below: Axes, sweep: Sweep, layout: Layout, top: TopAxis | None) -> None:
-    from matplotlib.ticker import MaxNLocator
-
     for each in (above.xaxis, above.yaxis):
-        each.set_major_locator(MaxNLocator("auto", steps=TICK_STEPS))
+        linear_ticks(each)
     below.set_xlabel(sweep.label)
     above.set_ylabel(layout.above.label)
     below.set_ylabel(layout.below.label)

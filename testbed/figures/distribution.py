@@ -14,16 +14,16 @@ from testbed.evaluation.intervals import draw_counts, means
 from testbed.evaluation.run_folder import RunFolder
 from testbed.evaluation.trial_store import Point, TrialStore
 from testbed.figures.drawing import STYLE, Drawing, Width
+from testbed.figures.legends import legend_above, legend_entries
 from testbed.figures.looks import Look, looks_of
-from testbed.figures.small_multiples import MAX_FIGURES, legend_above, legend_entries, panel_grid
+from testbed.figures.small_multiples import MAX_FIGURES, panel_grid
 from testbed.figures.table_settings import (
     AXES,
     Panel,
     measured_trials,
     panels_of,
-    spread,
-    value_words,
 )
+from testbed.figures.ticks import log_ticks
 from testbed.figures.trial_captions import (
     EQUAL_WEIGHTS,
     PSNR_WORDS,
@@ -32,6 +32,7 @@ from testbed.figures.trial_captions import (
     headers_words,
     left_out_words,
 )
+from testbed.spreading import spread
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -130,12 +131,12 @@ def _slices(trials: TrialStore, most: int) -> Iterator[_Slice]:
             values = panel.values(axis)
             of_values = [_mean(trials, panel.at(axis, value)) for value in values]
             chosen = [values[place] for place in telling(of_values, most)]
-            if _says_something(panel):
+            if _says_something(trials, panel):
                 yield _Slice(panel, axis, chosen)
         if panels:
             return
     for panel in panels_of(trials, []):
-        if _says_something(panel):
+        if _says_something(trials, panel):
             yield _Slice(panel, "snr_db", panel.values("snr_db"))
 
 
@@ -143,8 +144,10 @@ def _mean(trials: TrialStore, points: Sequence[Point]) -> float:
     return float(np.mean([means(trials.share(point, "psnr_db")[None])[0] for point in points]))
 
 
-def _says_something(panel: Panel) -> bool:
-    return max(point.trials for point in panel.points) >= FEWEST_TRIALS
+def _says_something(trials: TrialStore, panel: Panel) -> bool:
+    """Enough trials, and some that were decoded: all that fail are the same mid-grey."""
+    enough = max(point.trials for point in panel.points) >= FEWEST_TRIALS
+    return enough and any(np.nanmin(trials.share(each, "failed")) < 1 for each in panel.points)
 
 
 def _chosen_words(each: _Slice) -> str:
@@ -171,7 +174,7 @@ def _figure(run: RunFolder, trials: TrialStore, each: _Slice, width: Width) -> F
     margin = 0.03 * (high - low) or 1.0
     least = min(shares[0] for _, shares in every)
     with plt.style.context(STYLE):
-        titles = [value_words(each.axis, value) for value in each.values]
+        titles = [AXES[each.axis].value_words(value) for value in each.values]
         figure, stacks = panel_grid(
             width, titles, [1.5, 1.2], columns=len(titles), sharex=True, sharey="row"
         )
@@ -189,6 +192,7 @@ def _figure(run: RunFolder, trials: TrialStore, each: _Slice, width: Width) -> F
         first.set_ylabel("P(PSNR < x)")
         second.set_yscale("log", nonpositive="clip")
         second.set(ylim=(0.7 * least, 1.25), ylabel="P(PSNR < x)")
+        log_ticks(second.yaxis)
         legend_above(figure, legend_entries([first for first, _ in stacks]))
     return figure
 

@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from testbed.errors import OutputError
+from testbed.figures.stems import checked_stem
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from matplotlib.transforms import Bbox
 
 STYLE = Path(__file__).with_name("paper.mplstyle")
 
@@ -26,8 +28,10 @@ WIDTHS_IN: dict[Width, float] = {"column": 3.5, "page": 7.16}
 
 FORMATS = (".png", ".pdf", ".svg")
 CAPTION_POINTS = 6
-CAPTION_CHARACTERS_PER_IN = 22
+CAPTION_CHARACTERS_PER_IN = 20
 """Of the caption in a PNG."""
+PAD_IN = 0.03
+"""Around all that is drawn, and between it and the caption."""
 _METADATA: dict[str, dict[str, Any]] = {
     ".png": {"Software": None},
     ".pdf": {"CreationDate": None},
@@ -52,6 +56,9 @@ class Drawing:
     group: str
     figure: Figure
 
+    def __post_init__(self) -> None:
+        checked_stem(self.stem)
+
 
 GROUPS = {
     "quality": "Quality",
@@ -73,20 +80,33 @@ def save_drawing(drawing: Drawing, folder: Path, formats: Iterable[str] = FORMAT
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with plt.style.context(STYLE):
-            # Without the caption first: the layout is made anew for each file.
+            # Laid out once for all files, which takes as long as drawing one of them.
+            figure.draw_without_rendering()
+            figure.set_layout_engine("none")
+            box = figure.get_tightbbox().padded(PAD_IN)
             for suffix in sorted(formats, key=FORMATS.index, reverse=True):
                 if suffix == ".png" and drawing.caption:
-                    characters = int(CAPTION_CHARACTERS_PER_IN * figure.get_figwidth())
-                    text = textwrap.fill(drawing.caption, characters)
-                    figure.supxlabel(text, fontsize=CAPTION_POINTS, color="0.35")
-                    # Room for its lines, or the axes would shrink.
-                    lines_in = 1.25 * CAPTION_POINTS / 72 * (text.count("\n") + 1)
-                    figure.set_figheight(figure.get_figheight() + lines_in)
+                    box = _with_caption(figure, drawing.caption, box)
                 path = folder / f"{drawing.stem}{suffix}"
-                figure.savefig(path, metadata=_METADATA[suffix])
+                figure.savefig(path, bbox_inches=box, metadata=_METADATA[suffix])
                 written.append(path)
     except OSError as error:
         raise OutputError(f"{folder}: cannot write figures ({error.strerror})") from error
     finally:
         plt.close(figure)
     return written
+
+
+def _with_caption(figure: Figure, caption: str, box: Bbox) -> Bbox:
+    """The box, in inches, with room for the caption that is now below all that was in it."""
+    from matplotlib.transforms import Bbox
+
+    width, height = figure.get_size_inches()
+    wrapped = textwrap.fill(caption, int(CAPTION_CHARACTERS_PER_IN * width))
+    text = figure.text(
+        (box.x0 + box.x1) / 2 / width, box.y0 / height, wrapped,
+        fontsize=CAPTION_POINTS, color="0.35", ha="center", va="top",
+    )  # fmt: skip
+    drawn = text.get_window_extent().transformed(figure.dpi_scale_trans.inverted())
+    union: Bbox = Bbox.union([box, drawn.padded(PAD_IN)])
+    return union

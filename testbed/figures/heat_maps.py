@@ -15,16 +15,14 @@ from numpy.typing import NDArray
 from testbed.evaluation.intervals import mean_interval, means
 from testbed.evaluation.run_folder import RunFolder
 from testbed.evaluation.trial_store import Point, TrialStore
+from testbed.figures.axes import SNR
 from testbed.figures.drawing import STYLE, WIDTHS_IN, Drawing, Width
 from testbed.figures.looks import looks_of
 from testbed.figures.small_multiples import COLUMNS, MAX_FIGURES, panel_grid
 from testbed.figures.table_settings import (
-    AXES,
     Panel,
     measured_trials,
     panels_of,
-    ratio_words,
-    spread,
     value_of,
 )
 from testbed.figures.trial_captions import (
@@ -34,6 +32,8 @@ from testbed.figures.trial_captions import (
     headers_words,
     left_out_words,
 )
+from testbed.language.setting_words import ratio_words
+from testbed.spreading import spread
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -69,6 +69,14 @@ class _Map:
     cells: Mapping[Place, Mapping[str, Point]]
     """By place, then by codec."""
 
+    @property
+    def is_full(self) -> bool:
+        """Whether every codec of the panel has a point at every SNR and bandwidth."""
+        snrs_db, cbrs = ({place[axis] for place in self.cells} for axis in (0, 1))
+        codecs = {codec for own in self.cells.values() for codec in own}
+        points = sum(map(len, self.cells.values()))
+        return points == len(snrs_db) * len(cbrs) * len(codecs)
+
 
 def draw_heat_maps(run: RunFolder, width: Width) -> Iterator[Drawing]:
     """A map of each codec's mean PSNR, and with several codecs one of the best, for each setting
@@ -87,7 +95,8 @@ def draw_heat_maps(run: RunFolder, width: Width) -> Iterator[Drawing]:
                 caption=caption(
                     [
                         f"{each.panel.in_words}: mean PSNR in dB by SNR and channel bandwidth "
-                        "ratio; crossed out: not simulated.",
+                        "ratio.",
+                        "" if each.is_full else "Crossed out: not simulated.",
                         _winner_words(run, winners) if several else "",
                         extent_words(trials, points),
                         PSNR_WORDS,
@@ -262,4 +271,4 @@ def _name_cells(axes: Axes, snrs_db: list[float], cbrs: list[float], bottom: boo
     axes.set_yticks(range(len(cbrs)), [ratio_words(cbr) for cbr in cbrs])
     axes.tick_params(length=0)
     if bottom:
-        axes.set_xlabel(AXES["snr_db"].replace(" per complex channel use", ""))
+        axes.set_xlabel(SNR.label.replace(" per complex channel use", ""))

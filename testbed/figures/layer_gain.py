@@ -9,6 +9,7 @@ its uses         its bytes there, times the channel uses that this run spent for
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -21,10 +22,17 @@ from testbed.evaluation.metrics import EXACT_PSNR_DB
 from testbed.evaluation.run_folder import RunFolder
 from testbed.evaluation.trials_table import sizes
 from testbed.examples.reading import read_examples
+from testbed.figures.captions import counted
 from testbed.figures.drawing import STYLE, Drawing, Width
 from testbed.figures.looks import Look, looks_of
 from testbed.figures.small_multiples import drawn, pages, panel_grid
-from testbed.figures.trial_captions import caption, left_out_words
+from testbed.figures.table_settings import TITLE_CHARACTERS
+from testbed.figures.ticks import log_ticks
+from testbed.figures.trial_captions import (
+    caption,
+    examples_words,
+    left_out_words,
+)
 from testbed.language.setting_words import scheme_words
 
 if TYPE_CHECKING:
@@ -37,6 +45,8 @@ SCHEME = (
 )  # fmt: skip
 """Columns that say what a payload byte costs."""
 BITS = 8
+PLAIN_FROM = 100
+"""Numbers above have no fractions, and no powers of ten."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +80,9 @@ def draw_layer_gain(run: RunFolder, width: Width) -> Iterator[Drawing]:
     left_out = len(found) - len(drawn(found, width, rows=2))
     for end, shown in pages(found, width, rows=2):
         images = " and ".join(
-            dict.fromkeys(f"{each.images} pictures of {each.size} pixels" for each in shown)
+            dict.fromkeys(
+                f"{counted(each.images, 'picture')} of {each.size} pixels" for each in shown
+            )
         )
         yield Drawing(
             stem=f"layer_gain{end}",
@@ -84,6 +96,7 @@ def draw_layer_gain(run: RunFolder, width: Width) -> Iterator[Drawing]:
                     "uses of the layer: its bytes times the channel uses that the run spent per "
                     "payload byte with the scheme named, headers, CRCs, parity, padding, "
                     "retransmissions, pilots and prefixes included; logarithmic scale.",
+                    examples_words(run),
                     left_out_words(left_out, "panel"),
                 ]
             ),
@@ -105,7 +118,9 @@ def layer_gains(run: RunFolder) -> list[LayerGains]:
     if not layered:
         return []
     columns = ["codec", "image", "height", "width", "psnr_db", "failed", "channel_uses"]
-    trials = run.trials([*columns, "payload_bits", *SCHEME])
+    trials = run.trials([*columns, "case", "payload_bits", *SCHEME])
+    # Examples are of the first variation.
+    trials = trials[(trials["case"] == trials["case"].iloc[0]).to_numpy()].copy()
     trials["size"] = sizes(trials)
     found = []
     for codec in layered:
@@ -187,8 +202,11 @@ def _figure(run: RunFolder, shown: Sequence[LayerGains], width: Width) -> Figure
 
     looks = looks_of(run.codecs)
     titles = [
-        f"{run.labels[each.codec]}, {each.size}\n{each.scheme}: "
-        f"{each.uses_per_byte:.3g} channel uses per payload byte"
+        f"{run.labels[each.codec]}, {each.size}\n"
+        + textwrap.fill(
+            f"{each.scheme}: {each.uses_per_byte:.3g} uses per payload byte",
+            TITLE_CHARACTERS,
+        )
         for each in shown
     ]
     with plt.style.context(STYLE):
@@ -220,6 +238,7 @@ def _efficiency(axes: Axes, values: NDArray[np.float64], look: Look) -> None:
     positive = values[values > 0]
     low, high = (positive.min(), positive.max()) if len(positive) else (1.0, 1.0)
     axes.set_ylim(low / 2, high * 3)
+    log_ticks(axes.yaxis)
     shown = np.where(values > 0, values, np.nan)
     axes.plot(range(len(values)), shown, linestyle="none", **look.line)
     _write(axes, values, "{:.2g}", low / 2, above_points=3)
@@ -229,7 +248,8 @@ def _write(
     axes: Axes, values: NDArray[np.float64], words: str, bottom: float, above_points: float = 1.5
 ) -> None:
     for place, value in enumerate(values.tolist()):
+        number = f"{value:.0f}" if value >= PLAIN_FROM else words.format(value)
         axes.annotate(
-            words.format(value), (place, max(value, bottom)), xytext=(0, above_points),
+            number, (place, max(value, bottom)), xytext=(0, above_points),
             ha="center", textcoords="offset points", fontsize=5.5,
         )  # fmt: skip

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from testbed.evaluation.intervals import means
 from testbed.evaluation.run_folder import RunFolder
 from testbed.evaluation.trial_store import Point, TrialStore
+from testbed.figures.axes import SNR
 from testbed.figures.drawing import STYLE, Drawing, Width
 from testbed.figures.layer_names import layer_names
-from testbed.figures.small_multiples import drawn, legend_above, pages, panel_grid
+from testbed.figures.legends import legend_above
+from testbed.figures.small_multiples import drawn, pages, panel_grid
 from testbed.figures.table_settings import (
-    AXES,
     Panel,
     measured_trials,
     of_codec,
     panels_of,
     value_of,
 )
+from testbed.figures.ticks import linear_ticks
 from testbed.figures.trial_captions import EQUAL_WEIGHTS, caption, extent_words, left_out_words
 
 if TYPE_CHECKING:
@@ -30,8 +33,20 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-LABEL_SHARE = 0.13
-"""Of the axis: a band that is somewhere as high has its name written there."""
+LABEL_SHARE = 0.08
+"""Height of a band's name, in relation to the axis: where it fits it is written."""
+CHARACTER_SHARE = 0.022
+"""Width of one of its characters, likewise."""
+PLACES = 201
+"""Along the axis, that a name is tried at."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Shade:
+    """Of a layer. is_dark: what is written on it is white."""
+
+    colour: tuple[float, ...]
+    is_dark: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +79,35 @@ def draw_layer_survival(run: RunFolder, width: Width) -> Iterator[Drawing]:
                     ]
                 ),
                 group="layers",
-                figure=_figure(trials, shown, width),
+                figure=_figure(trials, shown, all_layers(each.names for each in found), width),
             )
 
 
-def _figure(trials: TrialStore, shown: Sequence[_Survival], width: Width) -> Figure:
+def all_layers(codecs: Iterable[Sequence[str]]) -> list[str]:
+    """Names of layers of several codecs, each once, in an order that is that of every codec's if
+    there is one.
+    """
+    names: list[str] = []
+    for own in codecs:
+        at = 0
+        for name in own:
+            if name not in names:
+                names.insert(at, name)
+            at = names.index(name) + 1
+    return names
+
+
+def _figure(
+    trials: TrialStore, shown: Sequence[_Survival], layers: Sequence[str], width: Width
+) -> Figure:
+    """layers: names of all of the run, the same of which look the same everywhere."""
     import matplotlib.pyplot as plt
 
+    colours = plt.get_cmap("YlGnBu")(np.linspace(0.12, 0.95, len(layers)))
+    shades = {
+        name: _Shade(tuple(colour), place > 0.55 * (len(layers) - 1))
+        for place, (name, colour) in enumerate(zip(layers, colours, strict=True))
+    }
     with plt.style.context(STYLE):
         figure, stacks = panel_grid(width, [each.panel.title for each in shown], [1.75])
         entries: dict[str, Artist] = {}
@@ -78,9 +115,9 @@ def _figure(trials: TrialStore, shown: Sequence[_Survival], width: Width) -> Fig
             points = each.panel.along("snr_db")
             at_least = survival(trials, points, len(each.names))
             snr_db = [value_of(point, "snr_db") for point in points]
-            areas = _areas(axes, snr_db, at_least, each.names)
+            areas = _areas(axes, snr_db, at_least, {name: shades[name] for name in each.names})
             entries |= dict(zip(each.names, areas, strict=True))
-        legend_above(figure, entries)
+        legend_above(figure, {name: entries[name] for name in layers if name in entries})
     return figure
 
 
@@ -118,46 +155,51 @@ def _panels(run: RunFolder, trials: TrialStore) -> Iterator[_Survival]:
 
 
 def _areas(
-    axes: Axes, snr_db: Sequence[float], at_least: NDArray[np.float64], names: Sequence[str]
+    axes: Axes,
+    snr_db: Sequence[float],
+    at_least: NDArray[np.float64],
+    shades: Mapping[str, _Shade],
 ) -> list[Artist]:
     """Nested areas, the darker the more layers. at_least: float64 (layers, SNRs)."""
-    import matplotlib.pyplot as plt
-
-    shades = plt.get_cmap("YlGnBu")(np.linspace(0.12, 0.95, len(names)))
-    bands = at_least - np.vstack([at_least[1:], np.zeros_like(at_least[:1])])
+    beyond = np.vstack([at_least[1:], np.zeros_like(at_least[:1])])
     areas: list[Artist] = []
-    for layer, (share, shade) in enumerate(zip(at_least, shades, strict=True)):
+    for share, rest, (name, shade) in zip(at_least, beyond, shades.items(), strict=True):
         area = axes.fill_between(
-            snr_db, 0, share, facecolor=shade, edgecolor="0.15", linewidth=0.4, zorder=2
+            snr_db, 0, share, facecolor=shade.colour, edgecolor="0.15", linewidth=0.4, zorder=2
         )
         areas.append(area)
         axes.plot(snr_db, share, color="0.15", linewidth=0.5, marker=".", markersize=2, zorder=3)
-        _name(axes, snr_db, share, bands[layer], names[layer], layer > 0.55 * (len(names) - 1))
-    axes.set(
-        xlim=(snr_db[0], snr_db[-1]), ylim=(0, 1), xlabel=AXES["snr_db"],
-        ylabel="share of trials",
-    )  # fmt: skip
+        place = name_place(snr_db, share, rest, len(name))
+        if place is not None:
+            axes.annotate(
+                name, place, fontsize=6, va="center", ha="center", zorder=4,
+                color="white" if shade.is_dark else "black",
+            )  # fmt: skip
+    axes.set(xlim=(snr_db[0], snr_db[-1]), ylim=(0, 1), xlabel=SNR.label, ylabel="share of trials")
+    linear_ticks(axes.xaxis)
     return areas
 
 
-def _name(
-    axes: Axes,
+def name_place(
     snr_db: Sequence[float],
     top: NDArray[np.float64],
-    height: NDArray[np.float64],
-    name: str,
-    dark: bool,
-) -> None:
-    """A band's name inside, where it and what is beside are high enough; if not, nowhere."""
-    beside = np.pad(height, 1, mode="edge")
-    room = np.minimum(np.minimum(beside[:-2], beside[2:]), height)
+    bottom: NDArray[np.float64],
+    characters: int,
+) -> tuple[float, float] | None:
+    """The middle of a name that lies in a band, where the band is highest; None: it does not fit.
+
+    top, bottom: of the band at the SNRs, between which it is straight.
+    """
+    x = np.linspace(snr_db[0], snr_db[-1], PLACES)
+    # A name and a little space, in places.
+    wide = int(CHARACTER_SHARE * (characters + 1) * (PLACES - 1)) + 1
+    if wide > PLACES:
+        return None
+    tops = sliding_window_view(np.interp(x, snr_db, top), wide).min(axis=1)
+    bottoms = sliding_window_view(np.interp(x, snr_db, bottom), wide).max(axis=1)
+    room = tops - bottoms
     if room.max() < LABEL_SHARE:
-        return
+        return None
     best = np.flatnonzero(room > room.max() - 0.02)
     at = int(best[len(best) // 2])
-    side = {0: "left", len(snr_db) - 1: "right"}.get(at, "center")
-    axes.annotate(
-        name, (snr_db[at], top[at] - height[at] / 2), fontsize=6, va="center", ha=side, zorder=4,
-        color="white" if dark else "black", textcoords="offset points",
-        xytext=({"left": 3, "right": -3}.get(side, 0), 0),
-    )  # fmt: skip
+    return float((x[at] + x[at + wide - 1]) / 2), float((tops[at] + bottoms[at]) / 2)

@@ -11,19 +11,17 @@ import numpy as np
 from testbed.evaluation.run_folder import RunFolder
 from testbed.evaluation.trial_store import Point, TrialStore
 from testbed.figures.drawing import STYLE, Drawing, Width
+from testbed.figures.legends import legend_above, legend_entries
 from testbed.figures.small_multiples import (
     drawn,
-    legend_above,
-    legend_entries,
     pages,
     panel_grid,
 )
 from testbed.figures.table_settings import (
+    AXES,
     Panel,
     measured_trials,
     panels_of,
-    spread,
-    value_words,
 )
 from testbed.figures.trial_captions import (
     caption,
@@ -31,6 +29,7 @@ from testbed.figures.trial_captions import (
     headers_words,
     left_out_words,
 )
+from testbed.spreading import spread
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -160,7 +159,7 @@ def _bars(trials: TrialStore, panel: Panel, codecs: Sequence[str]) -> _Bars:
     most = max(1, min(MOST_GROUPS, MOST_BARS // len(there)))
     for axis in AXES_TRIED:
         groups = {
-            value_words(axis, value): {
+            AXES[axis].value_words(value): {
                 codec: shares(
                     trials, [each for each in panel.at(axis, value) if each.codec == codec]
                 )

@@ -1,8 +1,8 @@
 """How a codec looks: the same in every figure of a run.
 
 Colours are those of Okabe and Ito, which the colour-blind tell apart, without their yellow, which
-white paper swallows. No two codecs share a marker, so that figures survive grey print; from the
-eighth on, colours come again with open markers.
+white paper swallows, and then three of Paul Tol's muted ones. No two codecs share a marker, so that
+figures survive grey print; from the eleventh on, colours come again with open markers.
 """
 
 from __future__ import annotations
@@ -11,7 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+COLOURS = (
+    "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#882255",
+    "#999933", "#777777",
+)  # fmt: skip
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">", "p", "h")
 HATCHES = ("", "///", "...", "\\\\\\", "xxx", "---", "ooo", "+++", "***", "|||", "OOO", "//..")
 """Of filled areas, in the order of colours."""

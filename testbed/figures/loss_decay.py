@@ -11,16 +11,17 @@ import numpy as np
 from testbed.evaluation.intervals import means, quantiles
 from testbed.evaluation.run_folder import RunFolder
 from testbed.evaluation.trial_store import Point, TrialStore
+from testbed.figures.axes import PACKET_LOSS
 from testbed.figures.drawing import STYLE, Drawing, Width
+from testbed.figures.legends import legend_above, legend_entries
 from testbed.figures.looks import looks_of
 from testbed.figures.small_multiples import (
     drawn,
-    legend_above,
-    legend_entries,
     pages,
     panel_grid,
 )
-from testbed.figures.table_settings import AXES, Panel, measured_trials, panels_of, value_of
+from testbed.figures.table_settings import Panel, measured_trials, panels_of, value_of
+from testbed.figures.ticks import linear_ticks
 from testbed.figures.trial_captions import (
     EQUAL_WEIGHTS,
     PSNR_WORDS,
@@ -110,7 +111,7 @@ def _stated(trials: TrialStore, codecs: Sequence[str]) -> Iterator[_Decays]:
     for panel in panels_of(trials, ["packet_loss"]):
         if len(panel.values("packet_loss")) > 1:
             points = {codec: panel.along("packet_loss", codec) for codec in panel.codecs(codecs)}
-            yield _Decays(panel, AXES["packet_loss"], points)
+            yield _Decays(panel, PACKET_LOSS.label, points)
 
 
 def _measured(trials: TrialStore, codecs: Sequence[str]) -> Iterator[_Decays]:
@@ -154,6 +155,8 @@ def _figure(run: RunFolder, trials: TrialStore, shown: Sequence[_Decays], width:
                 low = look.line | {"markerfacecolor": "white", "linestyle": "--", "linewidth": 0.9}
                 axes.plot(own.loss, own.low_db, **low)
             axes.set(xlabel=each.label, ylabel="PSNR (dB)")
+            linear_ticks(axes.xaxis)
+            linear_ticks(axes.yaxis)
         entries = legend_entries([axes for (axes,) in stacks])
         entries["mean"] = Line2D([], [], color="0.3")
         entries["5 % quantile"] = Line2D([], [], color="0.3", linestyle="--", linewidth=0.9)

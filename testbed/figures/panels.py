@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -12,6 +11,7 @@ import pandas as pd
 from testbed.evaluation.trials_table import case_of
 from testbed.figures.axes import SWEEPS, Sweep
 from testbed.figures.drawing import Width
+from testbed.figures.stems import stem_part
 
 COLUMNS: Mapping[Width, int] = {"column": 1, "page": 2}
 """Panels side by side."""
@@ -135,11 +135,10 @@ def page_end(number: int) -> str:
 def case_ends(cases: Sequence[str]) -> dict[str, str | None]:
     """What ends the names of each variation's files; None for those that are not drawn."""
     ends: dict[str, str | None] = {}
+    parts: set[str] = set()
     for case in cases:
-        end = re.sub(r"[^a-z0-9.=,-]+", "_", case.lower()).strip("_.")[:60]
-        end = f"_{end}" if case else ""
-        # Two names may differ in what a file's name cannot have.
-        while end in ends.values():
-            end += "_"
+        part = stem_part(case, parts) if case else ""
+        parts.add(part)
+        end = f"_{part}" if case else ""
         ends[case] = end if len(ends) < MOST_CASES else None
     return ends

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from testbed.evaluation.run_folder import RunFolder
+from testbed.figures.axes import Sweep
 from testbed.figures.drawing import STYLE, Drawing, Width
 from testbed.figures.picture_panels import (
     GAP_IN,
@@ -175,7 +176,7 @@ def _grid(
                 label_row(own[1][1], "enlarged", tall_in)
             for column, each in enumerate(row.shown(most), start=1):
                 panels = [axes[column] for axes in own]
-                errors = _received(pictures, each, row.axis, panels, part, end)
+                errors = _received(pictures, each, row.sweep, panels, part, end)
         if errors is not None:
             _draw_scale(grid[kinds - 1][0], errors, end)
     return figure
@@ -184,14 +185,14 @@ def _grid(
 def _received(
     pictures: ChannelPictures,
     row: dict[str, Any],
-    axis: str,
+    sweep: Sweep,
     axes: Sequence[Axes],
     part: Part | None,
     end: int,
 ) -> AxesImage:
     """Fills the panels of one picture; its error's image."""
     pixels = pictures.examples.received(str(row["file"]))
-    show(axes[0], pixels, heading(row, axis))
+    show(axes[0], pixels, heading(row, sweep))
     if part is not None:
         show(axes[1], part.cut(pixels))
     error = absolute_error(pictures.original, pixels)

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from testbed.figures.axes import Sweep
 from testbed.figures.drawing import WIDTHS_IN, Width
-from testbed.figures.received_pictures import axis_words, quality_words
+from testbed.figures.received_pictures import place_words, quality_words
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -74,9 +75,9 @@ def show(
     return axes.imshow(pixels, interpolation="nearest", **more)
 
 
-def heading(row: dict[str, Any], axis: str) -> str:
+def heading(row: dict[str, Any], sweep: Sweep) -> str:
     """Two lines above a received picture: where it was sent, how good it is."""
-    return f"{axis_words(row, axis)}\n{quality_words(row)}"
+    return f"{place_words(row, sweep)}\n{quality_words(row)}"
 
 
 def label_row(axes: Axes, words: str, tall_in: float = WIDEST_IN) -> None:

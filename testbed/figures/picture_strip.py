@@ -39,5 +39,5 @@ def _strip(pictures: ChannelPictures, width: Width) -> Figure:
             label_row(axes[1], row.label, side_in(width, columns) * shape[0] / shape[1])
             for panel, each in zip(axes[1:], row.shown(most), strict=False):
                 pixels = pictures.examples.received(str(each["file"]))
-                show(panel, pixels, heading(each, row.axis))
+                show(panel, pixels, heading(each, row.sweep))
     return figure

@@ -160,7 +160,8 @@ def _caption(
 ) -> str:
     return " ".join(
         [
-            f"{mean_words(quantity)} by codec; beside it, the share of failures with its interval.",
+            f"{mean_words(quantity)} by codec; beside it, the share of failures"
+            f"{' with its interval' * bool(rows['failed_low'].notna().any())}.",
             extent_sentence(rows),
             interval_sentence(rows, quantity, "Lines"),
             sentence(FAILED_WORDS),

@@ -12,11 +12,10 @@ from testbed.evaluation.intervals import mean, mean_interval
 from testbed.evaluation.run_folder import RunFolder
 from testbed.evaluation.trial_store import Point, TrialStore
 from testbed.figures.drawing import STYLE, Drawing, Width
+from testbed.figures.legends import legend_above, legend_entries
 from testbed.figures.looks import look_of
 from testbed.figures.small_multiples import (
     drawn,
-    legend_above,
-    legend_entries,
     pages,
     panel_grid,
 )
@@ -28,6 +27,7 @@ from testbed.figures.table_settings import (
     panels_of,
     value_of,
 )
+from testbed.figures.ticks import linear_ticks
 from testbed.figures.trial_captions import (
     EQUAL_WEIGHTS,
     PSNR_WORDS,
@@ -170,9 +170,10 @@ def _figure(
                     _draw_gains(above, gains(trials, points, own, axis), line, number, len(others))
                     _draw_layers(trials, below, points, axis, name, line)
             above.set_ylabel(f"PSNR minus\n{baseline} (dB)")
-            below.set(xlabel=AXES[axis], ylabel="layers decoded")
+            below.set(xlabel=AXES[axis].label, ylabel="layers decoded")
             below.sharex(above)
             above.tick_params(labelbottom=False)
+            linear_ticks(below.xaxis)
             below.set_ylim(bottom=0)
         legend_above(figure, legend_entries([below for _, below in stacks]))
     return figure

@@ -5,12 +5,14 @@ Drawn from the run's examples/layers.csv. What a channel does to the layers is i
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from testbed.evaluation.metrics import EXACT_PSNR_DB
 from testbed.evaluation.run_folder import RunFolder
@@ -18,20 +20,30 @@ from testbed.evaluation.trials_table import METRICS, finite
 from testbed.examples.reading import read_examples
 from testbed.figures.captions import header_sentences
 from testbed.figures.drawing import STYLE, WIDTHS_IN, Drawing, Width
+from testbed.figures.legends import legend_above, legend_entries
 from testbed.figures.looks import Look, looks_of
+from testbed.figures.ticks import log_ticks
+from testbed.figures.trial_captions import examples_words
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 PANEL_IN = 2.4
-LEGEND_LINE_IN = 0.17
-LEGEND_ENTRY_IN = (0.55, 0.052)
-"""Width of a legend's entry: without its words, and for each of their characters."""
 LAYER_POINTS = 5.5
 LABEL_FREE_POINTS = 9
 """Names of layers stand no closer to each other."""
-LABEL_WIDTH_POINTS = 20
+SHARED_POINTS = 14
+"""A layer of several codecs whose markers are closer is named once."""
+OFFSET_POINTS = 3
+"""From the middle of a marker to its name."""
+MARKER_POINTS = 2.0
+"""What is free around a name."""
+CHARACTER_WIDTH = 0.62
+"""Of a name, in relation to its height."""
+SIDES = ((1, -1), (-1, 1), (1, 1), (-1, -1))
+"""Of a marker, (right, above), the first of those that are as free: above on the left and below on
+the right a rising curve is not."""
 
 
 @dataclass(frozen=True)
@@ -103,12 +115,11 @@ def _caption(run: RunFolder, rows: pd.DataFrame, curves: Sequence[RateCurve], si
     sentences += header_sentences(run, {curve.codec for curve in curves})
     if any((curve.points["psnr_db"] >= EXACT_PSNR_DB).any() for curve in curves):
         sentences.append(f"An exact picture counts as {EXACT_PSNR_DB:g} dB.")
-    return " ".join(sentences)
+    return " ".join(filter(None, [*sentences, examples_words(run)]))
 
 
 def _draw(run: RunFolder, curves: Sequence[RateCurve], width: Width) -> Figure:
     import matplotlib.pyplot as plt
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     metrics = [name for name in METRICS if any(c.points[name].notna().any() for c in curves)]
     looks = looks_of(run.codecs)
@@ -127,18 +138,11 @@ def _draw(run: RunFolder, curves: Sequence[RateCurve], width: Width) -> Figure:
             # Room for names of layers.
             axes.margins(0.06, 0.1)
             axes.set_xscale("log")
-            axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-            axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-            axes.xaxis.set_minor_formatter(NullFormatter())
             axes.set_ylabel(METRICS[metric])
         for axes in grid[-1]:
+            log_ticks(axes.xaxis)
             axes.set_xlabel("bits per pixel")
-        handles, labels = grid[0, 0].get_legend_handles_labels()
-        least_in, character_in = LEGEND_ENTRY_IN
-        fit = int(WIDTHS_IN[width] / (least_in + character_in * max(map(len, labels))))
-        across = max(1, min(len(labels), fit))
-        figure.set_figheight(rows * PANEL_IN + LEGEND_LINE_IN * -(-len(labels) // across))
-        figure.legend(handles, labels, loc="outside upper center", ncols=across, handlelength=2.6)
+        legend_above(figure, legend_entries([grid[0, 0]]))
         # Places in points are known when the layout is.
         figure.draw_without_rendering()
         _name_layers(grid[0, 0], curves, metrics[0], looks)
@@ -148,7 +152,7 @@ def _draw(run: RunFolder, curves: Sequence[RateCurve], width: Width) -> Figure:
 def _name_layers(
     axes: Axes, curves: Sequence[RateCurve], metric: str, looks: Mapping[str, Look]
 ) -> None:
-    """Beside their markers, on the side where other markers are farther away."""
+    """Beside their markers, on the side where the least of curves is, never over each other."""
     from matplotlib.patheffects import withStroke
 
     per_point = axes.figure.dpi / 72
@@ -156,7 +160,8 @@ def _name_layers(
         curve.codec: axes.transData.transform(curve.points[["bpp", metric]]) / per_point
         for curve in curves
     }
-    others = np.concatenate(list(places.values()))
+    taken = np.concatenate([_filled(each) for each in places.values()])
+    named: list[tuple[str, NDArray[np.float64], NDArray[np.float64]]] = []
     left_edge = axes.get_window_extent().x0 / per_point
     for curve in curves:
         last = np.array([-np.inf, -np.inf])
@@ -165,18 +170,57 @@ def _name_layers(
             if np.hypot(*(place - last)) < LABEL_FREE_POINTS:
                 continue
             last = place
-            # A curve rises: above on the left and below on the right it is not.
-            right, above = max(
-                ((1, -1), (-1, 1)),
-                key=lambda side: (
-                    side[0] > 0 or place[0] - LABEL_WIDTH_POINTS > left_edge,
-                    float(np.sort(np.hypot(*(others - place - 6 * np.array(side)).T))[1]),
-                ),
+            words = name.removeprefix("plane").replace("low", " low")
+            # Codecs of like layers share a name, and where there is no room there is none.
+            shared = any(
+                words == other and np.hypot(*(place - there)) < SHARED_POINTS
+                for other, there, _ in named
             )
+            boxes = {
+                side: box
+                for side in SIDES
+                for box in [_box(place, side, len(words))]
+                if not any(_overlap(box, other) for *_, other in named)
+            }
+            if shared or not boxes:
+                continue
+            right, above = min(
+                boxes,
+                key=lambda side: (boxes[side][0, 0] < left_edge, _inside(taken, boxes[side])),
+            )
+            named.append((words, place, boxes[right, above]))
             axes.annotate(
-                name.removeprefix("plane").replace("low", " low"), tuple(point),
-                textcoords="offset points", xytext=(3 * right, 3 * above),
+                words, tuple(point), textcoords="offset points",
+                xytext=(OFFSET_POINTS * right, OFFSET_POINTS * above),
                 ha="left" if right > 0 else "right", va="bottom" if above > 0 else "top",
                 fontsize=LAYER_POINTS, color=looks[curve.codec].colour, zorder=5,
                 path_effects=[withStroke(linewidth=1.5, foreground="white")],
             )  # fmt: skip
+
+
+def _filled(corners: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Of a line through corners, float64 (n, 2), a place at least every point of length."""
+    lines = [
+        np.linspace(start, end, 2 + int(np.hypot(*(end - start))))
+        for start, end in itertools.pairwise(corners)
+    ]
+    return np.concatenate([corners, *lines])
+
+
+def _box(place: NDArray[np.float64], side: tuple[int, int], characters: int) -> NDArray[np.float64]:
+    """Where a name beside a marker is, in points: its lower left and its upper right corner."""
+    size = LAYER_POINTS * np.array([CHARACTER_WIDTH * characters, 1.0])
+    near = place + OFFSET_POINTS * np.array(side)
+    return np.sort([near, near + size * np.array(side)], axis=0)
+
+
+def _overlap(one: NDArray[np.float64], two: NDArray[np.float64]) -> bool:
+    """Of two boxes."""
+    return bool((one[0] < two[1]).all() and (two[0] < one[1]).all())
+
+
+def _inside(taken: NDArray[np.float64], box: NDArray[np.float64]) -> int:
+    """How much of what is drawn lies in a box, markers' radius around it included."""
+    low, high = box
+    within = (taken > low - MARKER_POINTS) & (taken < high + MARKER_POINTS)
+    return int(within.all(axis=1).sum())

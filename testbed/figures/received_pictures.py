@@ -5,10 +5,8 @@ Each codec has a sweep over a channel: of SNRs, or else of bandwidths or packet 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -18,36 +16,35 @@ from numpy.typing import NDArray
 from testbed.evaluation.run_folder import RunFolder
 from testbed.evaluation.trials_table import LINK_COLUMNS
 from testbed.examples.reading import Examples, read_examples
+from testbed.figures.axes import SNR, SWEEPS, Sweep
 from testbed.figures.captions import header_sentences, plain, sentence
-from testbed.figures.table_settings import spread
+from testbed.figures.stems import stem_part
 from testbed.language.setting_words import part_words, setting_words
-
-_AXES = ("snr_db", "cbr", "packet_loss")
-_STEM_CHARACTERS = 60
+from testbed.spreading import spread
 
 
 @dataclass(frozen=True)
 class CodecRow:
     """What a codec's receiver shows along its sweep, in rising order.
 
-    rows: of pictures.csv. axis: its column that is swept.
+    rows: of pictures.csv. sweep: which of its columns is swept.
     """
 
     codec: str
     label: str
-    axis: str
+    sweep: Sweep
     rows: pd.DataFrame
 
     def shown(self, most: int) -> list[dict[str, Any]]:
         """At most so many of the rows, by column, spread evenly."""
         rows = [dict(row) for _, row in self.rows.iterrows()]
-        return spread(rows, most) if most > 1 else rows[-1:]
+        return spread(rows, most)
 
     @property
     def fixed_words(self) -> str:
         """Of the link, but for the channel and what is swept."""
         first = self.rows.iloc[0]
-        setting = {name: first[name] for name in LINK_COLUMNS if name != self.axis}
+        setting = {name: first[name] for name in LINK_COLUMNS if name != self.sweep.column}
         words = setting_words(setting, (), {str(first["protection"])})
         return plain(words).removeprefix(part_words(str(first["channel"]))).removeprefix(", ")
 
@@ -109,24 +106,20 @@ def channel_pictures(run: RunFolder) -> Iterator[ChannelPictures]:
     stems: set[str] = set()
     for channel, own in table.groupby("channel", sort=False):
         rows = tuple(
-            CodecRow(name, label, axis, ordered)
+            CodecRow(name, label, sweep, ordered)
             for name, label in run.labels.items()
-            for axis, ordered in _sweeps(own[own["codec"] == name])
+            for sweep, ordered in _sweeps(own[own["codec"] == name])
         )
         if rows:
-            stem = _stem(str(channel), stems)
+            stem = stem_part(str(channel), stems)
+            stems.add(stem)
             yield ChannelPictures(run, examples, str(channel), stem, rows)
 
 
-def axis_words(row: dict[str, Any], axis: str) -> str:
+def place_words(row: dict[str, Any], sweep: Sweep) -> str:
     """What is swept, at one of its values: for the heading of a picture."""
-    value = float(row[axis])
-    if axis == "snr_db":
-        return f"$E_s/N_0$ {value:g} dB"
-    if axis == "cbr":
-        fraction = Fraction(value).limit_denominator(1000)
-        return f"CBR {fraction if float(fraction) == value else f'{value:.3g}'}"
-    return "loss unknown" if np.isnan(value) else f"loss {100 * value:.3g} %"
+    words = sweep.value_words(sweep.scale * float(row[sweep.column]))
+    return f"$E_s/N_0$ {words}" if sweep is SNR else words
 
 
 def quality_words(row: dict[str, Any]) -> str:
@@ -136,16 +129,7 @@ def quality_words(row: dict[str, Any]) -> str:
     return "exact" if np.isinf(row["psnr_db"]) else f"PSNR {row['psnr_db']:.1f} dB"
 
 
-def _sweeps(rows: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+def _sweeps(rows: pd.DataFrame) -> Iterator[tuple[Sweep, pd.DataFrame]]:
     if not rows.empty:
-        axis = next((name for name in _AXES if rows[name].nunique() > 1), _AXES[0])
-        yield axis, rows.sort_values(axis, kind="stable")
-
-
-def _stem(channel: str, taken: set[str]) -> str:
-    stem = re.sub(r"[^a-z0-9._-]+", "-", channel.lower())[:_STEM_CHARACTERS].strip("-.")
-    # Two names may differ in what a file's name cannot have.
-    while stem in taken:
-        stem += "_"
-    taken.add(stem)
-    return stem
+        sweep = next((each for each in SWEEPS if rows[each.column].nunique() > 1), SNR)
+        yield sweep, rows.sort_values(sweep.column, kind="stable")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from testbed.figures.drawing import WIDTHS_IN, Width
-from testbed.figures.table_settings import spread
+from testbed.spreading import spread
 
 if TYPE_CHECKING:
-    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -23,9 +22,6 @@ ROWS = 3
 LONE_WIDTH_IN = 4.6
 """Of a figure of a single panel, at most."""
 TITLE_LINE_IN = 0.14
-LEGEND_LINE_IN = 0.16
-LEGEND_ENTRY_IN = (0.45, 0.052)
-"""Width of a legend's entry: without its words, and for each of their characters."""
 
 
 def pages(items: Sequence[T], width: Width, rows: int = ROWS) -> Iterator[tuple[str, list[T]]]:
@@ -77,26 +73,3 @@ def panel_grid(
             for axes in stack:
                 axes.remove()
     return figure, stacks
-
-
-def legend_above(figure: Figure, entries: Mapping[str, Artist]) -> None:
-    """One legend for all panels; the figure grows by its lines. entries: by label."""
-    if not entries:
-        return
-    least_in, character_in = LEGEND_ENTRY_IN
-    widest_in = least_in + character_in * max(map(len, entries))
-    columns = max(1, min(len(entries), int(figure.get_figwidth() / widest_in)))
-    lines = -(-len(entries) // columns)
-    figure.set_figheight(figure.get_figheight() + LEGEND_LINE_IN * lines)
-    figure.legend(
-        list(entries.values()), list(entries), loc="outside upper center", ncols=columns,
-    )  # fmt: skip
-
-
-def legend_entries(axes: Sequence[Axes]) -> dict[str, Artist]:
-    """All labelled artists by label, the first of each."""
-    found: dict[str, Artist] = {}
-    for each in axes:
-        for handle, label in zip(*each.get_legend_handles_labels(), strict=True):
-            found.setdefault(label, handle)
-    return found

@@ -8,32 +8,22 @@ know neither modulation nor code, stand beside all that meets the same medium.
 from __future__ import annotations
 
 import math
-import re
 import tempfile
-import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
-
-import numpy as np
 
 from testbed.evaluation.run_folder import RunFolder, RunFolderError
 from testbed.evaluation.trial_store import Point, TrialStore, open_trials
 from testbed.evaluation.trials_table import LINK_COLUMNS, MEDIUM_COLUMNS, SETTING_COLUMNS
+from testbed.figures.axes import BANDWIDTH, PACKET_LOSS, SNR
 from testbed.figures.captions import plain
+from testbed.figures.titles import wrapped
 from testbed.language.setting_words import medium_words, setting_words
 
-T = TypeVar("T")
-
-AXES = {
-    "snr_db": "$E_s/N_0$ per complex channel use (dB)",
-    "packet_loss": "packet loss above the link (%)",
-    "cbr": "channel bandwidth ratio (complex uses / 3HW)",
-}
-"""Columns that a figure may have along an axis, and what the axis is called."""
-WORDS_OF_VALUES = {"snr_db": "{:g} dB", "packet_loss": "loss {:.3g} %", "cbr": "CBR {}"}
+AXES = {each.column: each for each in (SNR, PACKET_LOSS, BANDWIDTH)}
+"""Columns that a figure may have along an axis, in the order in which one is looked for."""
 
 TITLE_CHARACTERS = 50
 """Of a line of a panel's title, in a panel as wide as a column of text."""
@@ -55,23 +45,8 @@ def measured_trials(run: RunFolder, *columns: str) -> Iterator[TrialStore]:
 
 
 def value_of(point: Point, axis: str) -> float:
-    """Where a point stands along an axis of AXES; packet loss in percent, NaN if not stated."""
-    value = float(point.setting[axis])
-    return 100 * value if axis == "packet_loss" else value
-
-
-def value_words(axis: str, value: float) -> str:
-    """Such as "12 dB", "loss 3 %", "CBR 1/6"."""
-    return WORDS_OF_VALUES[axis].format(ratio_words(value) if axis == "cbr" else value)
-
-
-def ratio_words(ratio: float) -> str:
-    """A bandwidth ratio as the fraction that it is, if it is one of small numbers."""
-    nearest = min(range(1, 97), key=lambda n: (abs(ratio * n - round(ratio * n)) > 1e-9, n))
-    over = round(ratio * nearest)
-    if abs(ratio * nearest - over) > 1e-9 or over == 0:
-        return f"{ratio:.3g}"
-    return f"{over}/{nearest}" if nearest > 1 else str(over)
+    """Where a point stands along an axis of AXES, in its unit; NaN if that is not stated."""
+    return AXES[axis].scale * float(point.setting[axis])
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,13 +128,12 @@ def _panels(
         words = _setting_words(group, varying, free, only_medium=only_medium)
         first = group[0]
         parts = [first.setting["case"], first.size if len(sizes) > 1 else "", words]
-        panels.append(Panel(_wrapped(": ".join(filter(None, parts))), first.size, tuple(group)))
+        panels.append(
+            Panel(
+                wrapped(": ".join(filter(None, parts)), TITLE_CHARACTERS), first.size, tuple(group)
+            )
+        )
     return panels
-
-
-def _wrapped(title: str) -> str:
-    """In lines that end with a comma, if that can be."""
-    return textwrap.fill(re.sub("(?<!,) ", "\N{NO-BREAK SPACE}", title), TITLE_CHARACTERS)
 
 
 def _setting_words(
@@ -178,14 +152,6 @@ def _typed(name: str, text: str) -> object:
         return int(text)
     is_number = name in ("snr_db", "code_rate", "cbr", "packet_loss", "erasure_rate")
     return float(text) if is_number else text
-
-
-def spread(items: Sequence[T], most: int) -> list[T]:
-    """All of them, or `most` spread evenly, the first and the last among them."""
-    if len(items) <= most:
-        return list(items)
-    places = np.linspace(0, len(items) - 1, most).round().astype(int).tolist()
-    return [items[place] for place in dict.fromkeys(places)]
 
 
 def of_codec(panel: Panel, codec: str, label: str) -> Panel:

@@ -8,7 +8,9 @@ from testbed.evaluation.metrics import EXACT_PSNR_DB
 from testbed.evaluation.run_folder import RunFolder
 from testbed.evaluation.summaries import extent_columns
 from testbed.evaluation.trial_store import Point, TrialStore
-from testbed.figures.captions import header_sentences
+from testbed.evaluation.trials_table import case_of
+from testbed.examples.reading import read_examples
+from testbed.figures.captions import counted_range, header_sentences
 
 PSNR_WORDS = (
     f"Failed pictures, of which nothing could be decoded, count as mid-grey, exact ones as "
@@ -29,7 +31,8 @@ def extent_words(trials: TrialStore, points: Iterable[Point]) -> str:
         images.setdefault(point.size, set()).add(int(extent["images"]))
         draws.setdefault(point.size, set()).add(int(extent["draws"]))
     each = [
-        f"{_count(own, 'picture')} of {size} pixels, {_count(draws[size], 'channel draw')} each"
+        f"{counted_range(own, 'picture')} of {size} pixels, "
+        f"{counted_range(draws[size], 'channel draw')} each"
         for size, own in images.items()
     ]
     return f"{'; '.join(each)}."
@@ -53,7 +56,7 @@ def caption(sentences: Sequence[str]) -> str:
     return " ".join(filter(None, sentences))
 
 
-def _count(values: set[int], noun: str) -> str:
-    low, high = min(values), max(values)
-    number = str(low) if low == high else f"{low} to {high}"
-    return f"{number} {noun}{'s' * (high != 1)}"
+def examples_words(run: RunFolder) -> str:
+    """Of several variations, which one the examples are of: a sentence. Raises ExamplesError."""
+    case = next(iter(case_of(read_examples(run.path).pictures)), "")
+    return f"Of several variations: {case}." if case else ""

@@ -21,6 +21,8 @@ NAMES = {
     "rayleigh_block": "Rayleigh block fading",
     "rician": "Rician fading",
 }
+UNFADING = ("awgn", "bec", "bsc")
+"""Channels of which a fade's length says nothing."""
 UNITS = {
     "_db": " dB", "_deg": " deg", "_hz": " Hz", "_khz": " kHz", "_ghz": " GHz", "_m_s": " m/s",
     "_ms": " ms", "_ns": " ns", "_us": " us", "_uses": " uses",
@@ -81,7 +83,7 @@ def _given_words(setting: dict[str, object], varying: Sequence[str]) -> list[str
     if "snr_db" in setting:
         words.append(f"$E_s/N_0$ {setting['snr_db']:g} dB")
     if "cbr" in setting:
-        words.append(f"CBR {_ratio_words(float(str(setting['cbr'])))}")
+        words.append(f"CBR {ratio_words(float(str(setting['cbr'])))}")
     if "packet_loss" in setting:
         loss = float(str(setting["packet_loss"]))
         # Not a number: a loss model that does not state its mean.
@@ -89,12 +91,14 @@ def _given_words(setting: dict[str, object], varying: Sequence[str]) -> list[str
             words.append(f"loss {100 * loss:.3g} %")
     if setting["loss_model"] != "iid":
         words.append(part_words(str(setting["loss_model"])))
-    if "fading_block" in varying or setting["fading_block"] != "packet":
+    fades = str(setting["channel"]).partition("(")[0] not in UNFADING
+    if fades and ("fading_block" in varying or setting["fading_block"] != "packet"):
         words.append(f"fade per {setting['fading_block']}")
     return words
 
 
-def _ratio_words(ratio: float) -> str:
+def ratio_words(ratio: float) -> str:
+    """A bandwidth ratio as the fraction that it is, if it is one of small numbers: "1/6"."""
     fraction = Fraction(ratio).limit_denominator(1000)
     return str(fraction) if float(fraction) == ratio else f"{ratio:.3g}"
 

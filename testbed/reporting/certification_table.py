@@ -37,7 +37,7 @@ def certification_words(summary: dict[str, Any]) -> str:
     return f"{words}; {skipped} could not be made." if skipped else f"{words}."
 
 
-def certification_table(run: RunFolder) -> CertificationTable | None:
+def certification_table(run: RunFolder, first: int = FIRST_ROWS) -> CertificationTable | None:
     """None of a run that has not ended."""
     content = run.certification
     if content is None:
@@ -47,7 +47,7 @@ def certification_table(run: RunFolder) -> CertificationTable | None:
         key=lambda each: (_place(each), _p_value(each)),
     )
     rows = []
-    for each in checks[:FIRST_ROWS]:
+    for each in checks[:first]:
         verdict = str(each.get("verdict", ""))
         cells = [cell_words(each.get(name)) if each.get(name) is not None else "" for name in CELLS]
         if each.get("why"):

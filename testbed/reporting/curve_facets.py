@@ -15,7 +15,7 @@ import pandas as pd
 
 from testbed.evaluation.run_folder import RunFolder
 from testbed.language.protection import PLANNED
-from testbed.language.setting_words import part_words, scheme_words
+from testbed.language.setting_words import part_words, ratio_words, scheme_words
 
 ANY = -1
 """Of a facet: the row belongs to all values. An analog codec knows no scheme."""
@@ -34,10 +34,9 @@ class Facet:
     axis: str = ""
 
 
-def ratio_words(ratio: float) -> str:
-    fraction = Fraction(ratio).limit_denominator(1000)
-    near = math.isclose(float(fraction), ratio, rel_tol=1e-5)
-    return str(fraction) if near else f"{ratio:.3g}"
+def bandwidth_words(cbr: float) -> str:
+    """A bandwidth ratio, which comparison.csv has with six digits: "1/3" of 0.333333."""
+    return ratio_words(float(Fraction(cbr).limit_denominator(1000)))
 
 
 def _channel_words(row: dict[str, Any]) -> str:
@@ -74,7 +73,7 @@ FACETS = (
     Facet("size", "Pictures", ("size",), lambda row: str(row["size"])),
     Facet("channel", "Channel", ("channel", "loss_model", "fading_block"), _channel_words),
     Facet("snr_db", "Es/N0", ("snr_db",), lambda row: f"{row['snr_db']:g} dB", "snr_db"),
-    Facet("cbr", "Bandwidth", ("cbr",), lambda row: ratio_words(row["cbr"]), "cbr"),
+    Facet("cbr", "Bandwidth", ("cbr",), lambda row: bandwidth_words(row["cbr"]), "cbr"),
     Facet("packet_loss", "Packet loss", ("packet_loss",), _loss_words, "packet_loss"),
     Facet("scheme", "Scheme", SCHEME, scheme_words),
     Facet("tier", "Link", ("fidelity", "damage"), _tier_words),

@@ -13,6 +13,7 @@ import pandas as pd
 
 from testbed.errors import OutputError
 from testbed.reporting.inlining import Download, Room, data_uri, download
+from testbed.whole_file import whole_file
 
 FIRST_ROWS = 250
 MOST_INLINE_BYTES = 1 << 20
@@ -101,7 +102,16 @@ def table_download(source: Path, name: str, folder: Path, room: Room) -> Downloa
     return download(copy, folder, Room(0))
 
 
-def text_download(name: str, text: str) -> Download:
-    """A text of the page's own."""
+def text_download(name: str, text: str, folder: Path, room: Room) -> Download:
+    """A text of the page's own: inside it if there is room, else in `folder`/tables.
+
+    Raises OutputError.
+    """
     content = text.encode("utf-8", "replace")
-    return Download(name, data_uri(content, Path(name).suffix), len(content) / 1024, True)
+    if len(content) <= MOST_INLINE_BYTES and room.takes(len(content)):
+        return Download(name, data_uri(content, Path(name).suffix), len(content) / 1024, True)
+    path = folder / TABLES / name
+    with whole_file(path) as partial:
+        partial.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_bytes(content)
+    return download(path, folder, Room(0))

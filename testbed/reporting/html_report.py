@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,7 @@ from testbed.figures.drawing import GROUPS
 from testbed.reporting.certification_table import HEADINGS, certification_table
 from testbed.reporting.curve_data import chart_data
 from testbed.reporting.data_table import (
+    FIRST_ROWS,
     DataTable,
     data_table,
     number_words,
@@ -39,8 +39,8 @@ from testbed.reporting.pictures_data import picture_data
 from testbed.reporting.report_figures import ReportFigures
 from testbed.reporting.report_run import ReportRun
 from testbed.reporting.rerun import needs_files, scenario_yaml
-from testbed.reporting.saved_drawing import SavedDrawing
 from testbed.reporting.shared_points import shared_points
+from testbed.reporting.shown_figures import ShownFigure, shown_figures
 from testbed.reporting.summary import facts, standings
 from testbed.whole_file import whole_file
 
@@ -49,24 +49,13 @@ TEMPLATES = Path(__file__).with_name("templates")
 STYLES = "report.css"
 SCRIPTS = ("plot.js", "curves.js", "page.js")
 TABLES_BYTES = 1_500_000
-"""Kept for the words and the first rows of the tables of a run."""
+"""Kept for the words and the first rows of the tables of a run, of as many runs as MOST_WHOLE."""
+MOST_WHOLE = 3
+"""Runs whose tables have FIRST_ROWS in the page; of more, each has fewer."""
+LONGEST_SCENARIO = 100_000
+"""Letters of a scenario that is in the page to be read."""
 MOST_PICTURE_BYTES = 4 << 20
 """Of the PNG files of received pictures, of all runs together."""
-LARGEST_SVG_BYTES = 400_000
-"""Of a figure that is shown as SVG; of a larger one its PNG is shown."""
-
-
-@dataclass(frozen=True, slots=True)
-class ShownFigure:
-    """uri: None where the page has no room left. shown: the suffix of what `uri` is."""
-
-    title: str
-    caption: str
-    group: str
-    uri: str | None
-    shown: str
-    wide: bool
-    downloads: list[Download]
 
 
 def write_html(
@@ -78,12 +67,13 @@ def write_html(
     """
     pictures = [_pictures(each, len(runs), figures.problems) for each in runs]
     data = _json({"curves": chart_data(runs), "pictures": pictures})
-    room = Room(max(0, MOST_BYTES - len(data) - TABLES_BYTES * len(runs)))
-    shown = {each.name: _figures(figures.drawings, each.name, folder, room) for each in runs}
+    whole = min(len(runs), MOST_WHOLE)
+    room = Room(max(0, MOST_BYTES - len(data) - TABLES_BYTES * whole))
+    shown = shown_figures(figures.drawings, runs, folder, room)
     shared = shared_points(runs)
     methods = [path for path in papers if path.name == "methods.md"]
     sections = [
-        _run_sections(each, shown[each.name], len(runs), folder, room)
+        _run_sections(each, shown[each.number], len(runs), folder, room)
         | {"has_pictures": bool(pictures[each.number])}
         for each in runs
     ]
@@ -133,32 +123,6 @@ def _json(content: object) -> Markup:
     return Markup(text)
 
 
-def _figures(
-    drawings: Sequence[SavedDrawing], run: str, folder: Path, room: Room
-) -> list[ShownFigure]:
-    """First what is seen of each, then their files, as long as there is room."""
-    own = [each for each in drawings if each.run == run]
-    seen = []
-    for each in own:
-        small = each.file(".svg").stat().st_size <= LARGEST_SVG_BYTES
-        order = (".svg", ".png") if small else (".png",)
-        tries = ((suffix, room.inline(each.file(suffix))) for suffix in order)
-        seen.append(next(((suffix, uri) for suffix, uri in tries if uri), ("", None)))
-    return [
-        ShownFigure(
-            each.title, each.caption, each.group, uri, shown, _is_wide(each.file(".png")),
-            # What is seen is not put into the page twice: its link takes it from the picture.
-            [
-                Download(path.name, "", path.stat().st_size / 1024, True)
-                if path.suffix == shown
-                else download(path, folder, room)
-                for path in (each.file(suffix) for suffix in (".pdf", ".svg", ".png"))
-            ],
-        )
-        for each, (shown, uri) in zip(own, seen, strict=True)
-    ]  # fmt: skip
-
-
 def _pictures(each: ReportRun, runs: int, problems: list[str]) -> dict[str, Any] | None:
     """None, and a problem more, where examples cannot be read: the rest of the page stands."""
     try:
@@ -168,21 +132,15 @@ def _pictures(each: ReportRun, runs: int, problems: list[str]) -> dict[str, Any]
         return None
 
 
-def _is_wide(png: Path) -> bool:
-    """Whether a figure is wider than a paper's column: 3.5 in at 200 dpi, and its margins."""
-    with png.open("rb") as file:
-        head = file.read(24)
-    return int.from_bytes(head[16:20]) > 900
-
-
 def _run_sections(
     each: ReportRun, figures: list[ShownFigure], several: int, folder: Path, room: Room
 ) -> dict[str, Any]:
     """All that the template says of one run."""
     run = each.run
     prefix = f"{each.slug}_" if several > 1 else ""
+    first = FIRST_ROWS * min(several, MOST_WHOLE) // several
     yaml = scenario_yaml(run)
-    certification = certification_table(run)
+    certification = certification_table(run, first)
     return {
         "id": f"run-{each.number}",
         "number": each.number,
@@ -194,17 +152,17 @@ def _run_sections(
         "standings": standings(run),
         "compares": run.comparison is not None,
         "figures": figures,
-        "budget": _budget(run_table(each, prefix, folder, room, BUDGET_CSV), each),
-        "ledger": ledger(run),
+        "budget": _budget(each, prefix, folder, room, first),
+        "ledger": ledger(run, first),
         "certification": certification,
         "certification_headings": HEADINGS,
         "certification_download": run_table(each, prefix, folder, room, CERTIFICATION_JSON),
-        "tables": _tables(each, prefix, folder, room),
+        "tables": _tables(each, prefix, folder, room, first),
         "limitations": limitations(run),
         "environment": _environment_facts(each),
         "command": str(run.manifest.get("command") or ""),
-        "yaml": yaml,
-        "yaml_download": text_download(f"{prefix}scenario.yaml", yaml),
+        "yaml": yaml if len(yaml) <= LONGEST_SCENARIO else "",
+        "yaml_download": text_download(f"{prefix}scenario.yaml", yaml, folder, room),
         "needs_files": needs_files(run),
     }
 
@@ -217,7 +175,7 @@ def run_table(each: ReportRun, prefix: str, folder: Path, room: Room, name: str)
     return table_download(source, f"{prefix}{name}", folder, room)
 
 
-def _tables(each: ReportRun, prefix: str, folder: Path, room: Room) -> list[DataTable]:
+def _tables(each: ReportRun, prefix: str, folder: Path, room: Room, first: int) -> list[DataTable]:
     run = each.run
     tables = [
         ("Codecs at their best", COMPARISON_CSV, run.comparison),
@@ -225,17 +183,19 @@ def _tables(each: ReportRun, prefix: str, folder: Path, room: Room) -> list[Data
         ("Paired differences", DIFFERENCES_CSV, run.differences),
     ]
     return [
-        data_table(title, table, run_table(each, prefix, folder, room, name), ("codec",))
+        data_table(title, table, run_table(each, prefix, folder, room, name), ("codec",), first)
         for title, name, table in tables
         if table is not None and len(table)
     ]
 
 
-def _budget(file: Download | None, each: ReportRun) -> DataTable | None:
+def _budget(each: ReportRun, prefix: str, folder: Path, room: Room, first: int) -> DataTable | None:
     table = read_budget(each.run)
     if table is None:
         return None
-    return data_table("Link budget", table, file, ("capacity_bytes", "capacity_bpp", "k", "n"))
+    file = run_table(each, prefix, folder, room, BUDGET_CSV)
+    kept = ("capacity_bytes", "capacity_bpp", "k", "n")
+    return data_table("Link budget", table, file, kept, first)
 
 
 def _environment_facts(each: ReportRun) -> list[tuple[str, str]]:

@@ -28,11 +28,14 @@ class Room:
 
     def inline(self, path: Path) -> str | None:
         """A file as a data URI; None where it does not fit."""
-        needed = 4 * ((path.stat().st_size + 2) // 3)
-        if needed > self.left:
-            return None
-        self.left -= needed
-        return data_uri(path.read_bytes(), path.suffix)
+        return data_uri(path.read_bytes(), path.suffix) if self.takes(path.stat().st_size) else None
+
+    def takes(self, n_bytes: int) -> bool:
+        """Whether they fit, in base64; then the room is less."""
+        needed = 4 * ((n_bytes + 2) // 3)
+        fits = needed <= self.left
+        self.left -= needed * fits
+        return fits
 
 
 @dataclass(frozen=True, slots=True)

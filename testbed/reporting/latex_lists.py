@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
-from testbed.evaluation.trials_table import sizes
+from testbed.evaluation.trials_table import SETTING_COLUMNS, sizes
 from testbed.language.setting_words import part_words
 from testbed.reporting.deltas import Cell
 from testbed.reporting.report_run import ReportRun
 from testbed.reporting.tex import Panel, escape, label, number, ratio, table
+from testbed.reporting.wording import counted
 from testbed.running.trials import ANALOG
 
 MOST_ROWS = 40
@@ -33,21 +34,19 @@ def delta_tables(of: ReportRun, rows: Sequence[dict[str, Cell]]) -> Iterator[str
         and (row["kind"] == "ideal") == (row["reference_kind"] == "ideal")
     ]
     several = len({row["reference_protection"] for row in own}) > 1
+    # What a curve runs over is empty.
+    varying = {name for name in own[0] if len({row[name] for row in own} - {""}) > 1} if own else ()
     lines = []
     for row in own:
         numbers = [float(row[name]) for name in ("bd_db", "bd_rate_percent", "snr_gain_db")]
         if all(map(math.isnan, numbers)):
             continue
-        case, channel = str(row["case"]), part_words(str(row["channel"]))
-        # Codecs at their best have no scheme of their own.
-        has_scheme = str(row["modulation"]) not in ("", ANALOG)
-        scheme = f"{str(row['modulation']).upper()} {row['code_rate']}" if has_scheme else ""
         against = f" against {row['reference_protection']}" if several else ""
         lines.append(
             [
                 escape(run.labels.get(str(row["codec"]), str(row["codec"]))),
                 escape(_way_words(str(row["protection"]), str(row["kind"])) + against),
-                escape(", ".join(filter(None, [channel, scheme, case]))),
+                _link_words(row, varying),
                 escape(str(row["size"])),
                 "SNR" if row["axis"] == "snr_db" else "CBR",
                 *(number(each, places) for each, places in zip(numbers, (2, 1, 2), strict=True)),
@@ -57,17 +56,18 @@ def delta_tables(of: ReportRun, rows: Sequence[dict[str, Cell]]) -> Iterator[str
         return
     head = ["Codec", "Protection, code", "Link", "Size", "Along",
             "BD-PSNR (dB)", r"BD-rate (\%)", "SNR gain (dB)"]  # fmt: skip
-    shown = {row[4] for row in lines}
+    shown = sorted({row[4] for row in lines})
+    favours = {"CBR": "positive BD-PSNR, negative BD-rate", "SNR": "positive SNR gain"}
     measures = {
         "CBR": "Bj{\\o}ntegaard's deltas over the channel bandwidth ratio that was used",
-        "SNR": "the SNR by which the same PSNR is reached earlier, on average over the PSNRs that "
-        "both reach",
+        "SNR": "the SNR gain, how much less SNR gives the same PSNR, on average over the PSNRs "
+        "that both reach",
     }
     caption = (
         f"Distance from {escape(run.labels.get(run.reference, run.reference))} "
         f"({escape(of.name)}): "
         + ", and ".join(words for axis, words in measures.items() if axis in shown)
-        + "."
+        + f". In favour of the codec: {', '.join(favours[axis] for axis in shown)}."
     )
     # Columns in which nothing is defined say nothing.
     kept = [
@@ -79,6 +79,42 @@ def delta_tables(of: ReportRun, rows: Sequence[dict[str, Cell]]) -> Iterator[str
     head = [head[column] for column in kept]
     spec = "lllll" + "r" * (len(kept) - 5)
     yield from _long_tables(caption, label("tab", of.slug, "deltas"), spec, head, lines)
+
+
+def _link_words(row: Mapping[str, Cell], varying: Collection[str]) -> str:
+    """The channel and the scheme of a row, and all else by which its setting differs from
+    others', as LaTeX. varying: columns of several values.
+    """
+    said = {name: str(row[name]) for name in SETTING_COLUMNS}
+    made: dict[str, Callable[[str], str]] = {
+        "snr_db": lambda value: f"$E_s/N_0$ {number(float(value), 1).removesuffix('.0')} dB",
+        "cbr": lambda value: f"CBR {ratio(float(value))}",
+        "loss_model": lambda value: escape(part_words(value)),
+        "packet_loss": lambda value: rf"loss {100 * float(value):.3g}\,\%",
+        "fading_block": "fade per {}".format,
+        "harq": escape,
+        "transmissions_allowed": lambda value: counted(int(float(value)), "transmission"),
+        "damage": lambda value: f"errors: {escape(value)}",
+        "fidelity": lambda value: {"exact": "bit by bit"}.get(value, "by tables"),
+        "erasure_rate": lambda value: f"erasure rate {ratio(float(value))}",
+        "case": escape,
+    }
+    # Not a number: a loss model that does not state its mean.
+    own = [name for name in made if name in varying and said[name] not in ("", "nan")]
+    words = [escape(part_words(said["channel"])), _scheme_words(said)]
+    return ", ".join(filter(None, [*words, *(made[name](said[name]) for name in own)]))
+
+
+def _scheme_words(said: Mapping[str, str]) -> str:
+    """Modulation, code and rate, as LaTeX; "" of codecs at their best."""
+    if said["modulation"] in ("", ANALOG):
+        return ""
+    rate = ratio(float(said["code_rate"]))
+    if said["coding"] == "ideal":
+        return f"{rate} bits per symbol"
+    coding = {"ldpc": "", "none": "uncoded"}.get(said["coding"], escape(said["coding"]))
+    rate = "" if said["coding"] == "none" else f"rate {rate}"
+    return " ".join(filter(None, [escape(said["modulation"].upper()), coding, rate]))
 
 
 def _way_words(protection: str, kind: str) -> str:

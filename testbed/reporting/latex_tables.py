@@ -11,6 +11,7 @@ Numbers have the digits that their intervals allow, and no more.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Iterator, Sequence
 
 import pandas as pd
@@ -73,7 +74,7 @@ def _results(run: RunFolder, group: Group, of: str, name: str) -> str:
     spread = _spread_words(group.records)
     caption = (
         f"Mean quality{_axis_words(group.axis)}{of}: {escape_words(group.title)}"
-        f"{_case_words(group)}, "
+        f"{_case_words(group)}; "
         f"{_extent_words(group)}. {spread}{_bold_words(group)}{_header_words(run)}"
     )
     return table(caption, name, "l" + "r" * len(group.x), head, panels)
@@ -162,23 +163,36 @@ def _differences(of: ReportRun) -> Iterator[str]:
     for (axis, x), own in alike.items():
         for start in range(0, len(own), MOST_PANELS):
             count += 1
-            panels = [
-                Panel(
-                    f"{escape_words(each.title)}, {escape(each.size)}{_case_words(each)}",
-                    _difference_rows(each, names),
-                )
-                for each in own[start : start + MOST_PANELS]
-            ]
             shown = own[start : start + MOST_PANELS]
+            common, titles = _common_words([_setting_words(each) for each in shown])
+            panels = [
+                Panel(title, _difference_rows(each, names))
+                for title, each in zip(titles, shown, strict=True)
+            ]
             spread = any(not math.isnan(each[names[1]]) for part in shown for each in part.records)
             caption = (
                 f"PSNR (dB) of each codec minus that of {_against(run, best)}{_axis_words(axis)}; "
-                "paired by picture and channel draw."
+                "paired by picture and channel draw"
+                + (f"; {common}." if common else ".")
                 + (r" $\pm$: half the width of the 95\,\% interval." if spread else "")
             )
             head = ["Codec", *(_x_words(axis, each) for each in x)]
             name = label("tab", of.slug, f"differences-{count}")
             yield table(caption, name, "l" + "r" * len(x), head, panels)
+
+
+def _setting_words(group: Group) -> list[str]:
+    """Of one group, apart: the channel first, the case last; commas in brackets part nothing."""
+    words = re.split(r", (?![^()]*\))", group.title)
+    return [*map(escape_words, words), escape(group.size), *filter(None, [escape(group.case)])]
+
+
+def _common_words(settings: Sequence[Sequence[str]]) -> tuple[str, list[str]]:
+    """What all settings have in common, and of each the channel and what the others have not."""
+    first = int(len(settings) > 1)
+    common = [words for words in settings[0][first:] if all(words in each for each in settings)]
+    own = [", ".join(words for words in each if words not in common) for each in settings]
+    return ", ".join(common), own
 
 
 def _difference_rows(group: Group, names: Sequence[str]) -> list[list[str]]:
@@ -243,7 +257,10 @@ def _spread_words(records: Iterable[pd.Series]) -> str:
 
 
 def _bold_words(group: Group) -> str:
-    return "Bold: the best of each column. " if len(group.rows) > 1 else ""
+    if len(group.rows) < 2:
+        return ""
+    bounds = any(each["kind"] == "ideal" for each in group.records)
+    return f"Bold: the best of each column{', ideal codes aside' if bounds else ''}. "
 
 
 def _header_words(run: RunFolder) -> str:
@@ -253,5 +270,5 @@ def _header_words(run: RunFolder) -> str:
             policies.setdefault(str(codec["headers"]), []).append(str(codec["name"]))
     if not policies:
         return ""
-    each = "; ".join(f"{policy}: {', '.join(names)}" for policy, names in policies.items())
+    each = "; ".join(f"{policy} ({', '.join(names)})" for policy, names in policies.items())
     return f"Headers charged: {escape(each)}."

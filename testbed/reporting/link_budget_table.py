@@ -88,10 +88,13 @@ def read_budget(run: RunFolder) -> pd.DataFrame | None:
     try:
         table = pd.read_csv(path, keep_default_na=False, dtype=dict.fromkeys(texts, str))
     except (OSError, ValueError) as error:
-        raise RunFolderError(f"{path}: cannot be read: {error}") from error
+        words = " ".join(str(error).split())
+        raise RunFolderError(f"{path}: cannot be read: {words}") from error
     missing = [name for name in COLUMNS if name not in table]
     if missing:
         raise RunFolderError(f"{path}: expected a column {missing[0]!r}, found none")
+    if len(table) and not pd.api.types.is_numeric_dtype(table["snr_db"]):
+        raise RunFolderError(f"{path}: column 'snr_db': expected numbers in all rows")
     keys = [name for name in COLUMNS if name not in SNR_COLUMNS]
     grouped = table.groupby(keys, sort=False, dropna=False)
     joined = grouped["snr_db"].agg(_range_words).reset_index()

@@ -18,10 +18,10 @@ from testbed.reporting.methods_codecs import codec_sentences, image_sentences, m
 from testbed.reporting.methods_link import (
     code_sentences,
     packet_sentences,
-    protection_sentences,
     ratio_sentences,
     repetition_sentences,
 )
+from testbed.reporting.methods_protection import protection_sentences
 from testbed.reporting.report_run import report_runs
 from testbed.reporting.scenario_facts import Canonical, grids, union, variants
 from testbed.reporting.wording import counted, listed, plural, sentence
@@ -66,7 +66,7 @@ def paragraphs(run: RunFolder) -> list[tuple[str, str]]:
         ("Variations", _variation_sentences(scenario)),
         ("Images", image_sentences(sources, run.manifest["images"])),
         ("Codecs", codec_sentences(codecs, run.labels, run.manifest["codecs"])),
-        ("SNR and bandwidth", ratio_sentences(links)),
+        ("SNR and bandwidth", ratio_sentences(links, digital)),
         ("Packets", packet_sentences(codecs, sizes, digital)),
         ("Coding and modulation", code_sentences(digital)),
         ("Channels", channel_sentences(labels, blocks)),
@@ -129,7 +129,7 @@ def _variation_sentences(scenario: Canonical) -> Iterator[str]:
     cases = scenario.get("vary")
     if not cases:
         return
-    yield f"The scenario has {counted(len(cases), 'variation')}, simulated and compared one by one"
+    yield f"The scenario has {counted(len(cases), 'variation')}, each simulated by itself"
     told = [f"`{case}`" for case in list(cases)[:MOST_CASES]]
     more = len(cases) - len(told)
     yield "They are " + listed([*told, *([f"{more} more"] if more else [])])
@@ -141,7 +141,7 @@ def _interval_sentences(run: RunFolder, own: dict[str, Canonical]) -> Iterator[s
     counts = listed((counted(each, "independent channel draw") for each in draws), "or")
     yield f"Every picture met {'up to ' if stop else ''}{counts} at each point"
     yield (
-        "Noise, fades and losses are drawn from counters keyed by seed, picture, repetition and "
+        "Noise, fades and losses are drawn by counters keyed by seed, picture, repetition and "
         "packet, never by codec, so that all codecs meet the same channel and differences are "
         "paired"
     )
@@ -158,8 +158,8 @@ def _interval_sentences(run: RunFolder, own: dict[str, Canonical]) -> Iterator[s
         )
     yield from _bootstrap_sentences(run, max(draws))
     yield (
-        "Shares have Wilson's 95 % interval [@wilson1927] for the number of independent trials "
-        "that the trials are worth"
+        "Shares have Wilson's 95 % interval [@wilson1927] for an effective number of independent "
+        "trials, which allows for the correlation of a picture's draws"
     )
 
 
@@ -176,7 +176,7 @@ def _bootstrap_sentences(run: RunFolder, draws: int) -> Iterator[str]:
         )
     if few:
         first = (
-            f"Of fewer than {FEWEST_IMAGES} pictures of a size they are"
+            f"Of fewer than {FEWEST_IMAGES} pictures of one size they are"
             if many
             else "Intervals of means and of paired differences are for 95 %:"
         )
@@ -193,15 +193,16 @@ def _comparison_sentences(run: RunFolder) -> Iterator[str]:
     if section is None or (run.notes and run.comparison is None):
         return
     yield (
-        "Each codec is shown with its best scheme at each point: the one of the greatest mean PSNR "
-        "on the other half of the pictures"
+        "Each codec is shown with its best scheme at each point: on either half of the pictures "
+        "the one that has the greatest mean PSNR on the other half"
     )
     reference = run.labels.get(run.reference, run.reference)
     yield f"Differences are to `{reference}`"
     yield f"A picture below {section['outage_psnr_db']:g} dB counts as an outage"
     published = section.get("published") or []
     if published:
-        yield "Results of others, as published: " + listed(each["label"] for each in published)
+        labels = dict.fromkeys(each["label"] for each in published)
+        yield f"Results of others are shown as they were published: {listed(labels)}"
 
 
 def _certification_sentences(run: RunFolder) -> Iterator[str]:
@@ -210,8 +211,8 @@ def _certification_sentences(run: RunFolder) -> Iterator[str]:
         return
     yield (
         f"What the links delivered was held against what they state: {found['passed']:,} of "
-        f"{counted(found['passed'] + found['violated'], 'check')} passed, at a chance of "
-        f"{100 * found['false_alarm']:g} % that a run without fault fails one"
+        f"{counted(found['passed'] + found['violated'], 'check')} passed; a run without fault "
+        f"fails any of them with a probability of at most {100 * found['false_alarm']:g} %"
     )
 
 
@@ -237,6 +238,6 @@ def _delta_sentences(axes: Collection[str]) -> Iterator[str]:
     if "snr_db" in axes:
         yield (
             "Along the SNR, the mean difference of PSNR is over the SNRs that two curves have in "
-            "common, and the SNR gain is the mean number of dB by which the same PSNR is reached "
-            "earlier; points are joined by straight lines"
+            "common, and the SNR gain is how much less SNR, in dB, gives the same PSNR, on average "
+            "over the PSNRs that both reach; points are joined by straight lines"
         )

@@ -17,7 +17,11 @@ _ANTENNAS = {
     "[@alamouti1998]",
     "2x2_alamouti": "two transmit and two receive antennas with Alamouti's code [@alamouti1998]",
 }
-_BLOCKS = {"packet": "a packet", "image": "all packets of an image"}
+_BLOCKS = {"packet": "a packet", "image": "all packets of a picture"}
+_REALISATIONS = {
+    "packet": "each packet meets a realisation of its own",
+    "image": "the packets of a picture follow one another on one realisation",
+}
 
 
 def channel_sentences(labels: Sequence[str], fading_blocks: Sequence[str]) -> Iterator[str]:
@@ -81,8 +85,8 @@ def _variation(alike: Alike, blocks: Sequence[str]) -> Iterator[str]:
             yield "There is a new, independent gain for each symbol"
         else:
             yield (
-                "Gains vary by Clarke's Doppler spectrum with a largest Doppler frequency of "
-                f"{_list(own, 'doppler')} cycles per channel use"
+                "Gains have Clarke's Doppler spectrum [@clarke1968] with a maximum Doppler "
+                f"frequency of {_list(own, 'doppler')} cycles per channel use"
             )
     antennas = values(alike, "antennas")
     if antennas and antennas != ["1x1"]:
@@ -101,7 +105,7 @@ def _multiplexing(alike: Alike, blocks: Sequence[str]) -> Iterator[str]:
     yield (
         "Spatial multiplexing sends two symbols per channel use over two transmit and "
         f"{_list(alike, 'receive_antennas')} receive antennas in Rayleigh fading, known to the "
-        f"receiver, which parts them by {named} detection [@tse2005]"
+        f"receiver, which separates them by {named} detection [@tse2005]"
     )
     correlated = [each for each in values(alike, "correlation") if float(each) > 0]
     if correlated:
@@ -116,23 +120,23 @@ def _ofdm(alike: Alike, blocks: Sequence[str]) -> Iterator[str]:
         "lmmse": "estimated by linear minimum mean squared error from the pilots",
     }
     pilots = " or ".join(
-        each.strip("[]").replace(" ", ", ") for each in values(alike, "pilot_symbols")
+        listed(each.strip("[]").split()) for each in values(alike, "pilot_symbols")
     )
-    held = listed((_BLOCKS.get(each, each) for each in blocks), "or")
+    held = listed((_REALISATIONS.get(each, each) for each in blocks), "or")
     models = values(alike, "model")
     yield (
         f"OFDM with {_list(alike, 'subcarriers')} subcarriers of "
         f"{_list(alike, 'subcarrier_spacing_khz', 'kHz')} and {_list(alike, 'cyclic_prefix')} "
-        f"cyclic prefix runs over {plural(len(models), 'the delay profile', 'the delay profiles')} "
+        f"cyclic prefix runs over {plural(len(models), 'the channel model', 'the channel models')} "
         f"{listed(models)} of TR 38.901 [@tr38901], scaled to an rms delay spread of "
         f"{_list(alike, 'delay_spread_ns', 'ns')}, at "
-        f"{_list(alike, 'carrier_ghz', 'GHz')} and a receiver's speed of "
+        f"a carrier of {_list(alike, 'carrier_ghz', 'GHz')} and a speed of the receiver of "
         f"{_list(alike, 'speed_m_s', 'm/s')}"
     )
     yield (
         "The channel is "
         + listed((estimators.get(e, e) for e in values(alike, "estimation")), "or")
-        + f"; a one-tap equaliser follows; a fade belongs to {held}"
+        + f"; a one-tap equaliser follows; {held}"
     )
     if pilots:
         yield (
@@ -156,9 +160,13 @@ def _impaired(alike: Alike, blocks: Sequence[str]) -> Iterator[str]:
     if noise:
         words.append(f"Wiener phase noise of {listed(noise, 'or')} degrees per symbol [@demir2000]")
     named = listed(words, "and" if both else "or") or "no impairment"
-    yield (f"White Gaussian noise comes with {named}, of which the receiver does not know")
-    if "true" in values(alike, "mean_phase_known"):
-        yield "A variant turns each packet back by its mean phase"
+    yield f"White Gaussian noise comes with {named}, of which the receiver does not know"
+    known = values(alike, "mean_phase_known")
+    if "true" in known:
+        yield (
+            f"{'In some variants a' if 'false' in known else 'A'} genie turns each packet back by "
+            "its mean phase"
+        )
 
 
 def _binary(what: str, key: str) -> Callable[[Alike, Sequence[str]], Iterator[str]]:
@@ -213,9 +221,9 @@ def _chain(alike: Alike) -> Iterator[str]:
 
 
 def _trace(alike: Alike) -> Iterator[str]:
-    starts = {"random": "a random place for each image", "beginning": "its beginning"}
+    starts = {"random": "a random place for each picture", "beginning": "its beginning"}
     named = listed((starts.get(each, each) for each in values(alike, "start")), "or")
-    yield f"Packets meet the losses of a measured trace, from {named} on"
+    yield f"Packets meet the losses of a measured trace, starting at {named}"
 
 
 def _jitter(alike: Alike) -> Iterator[str]:

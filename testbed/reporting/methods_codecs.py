@@ -10,8 +10,8 @@ from testbed.reporting.scenario_facts import Canonical, part
 from testbed.reporting.wording import counted, listed, plural
 
 _SOURCES = {
-    "samples32": "pieces of photographs of scikit-image [@scikitimage], averaged down to 32x32",
-    "samples_large": "pieces of photographs of scikit-image [@scikitimage]",
+    "samples32": "pieces of scikit-image's photographs [@scikitimage], averaged down to 32x32",
+    "samples_large": "pieces of scikit-image's photographs [@scikitimage]",
     "cifar10_test": "CIFAR-10's test set [@krizhevsky2009]",
     "cifar10_train": "CIFAR-10's training set [@krizhevsky2009]",
     "kodak": "the Kodak set [@kodak]",
@@ -69,12 +69,12 @@ _HEADERS = {
     "abbreviated": "Of its headers only what a decoder that knows the codec's settings cannot know "
     "is charged",
     "payload": "Only its bytes that code the picture are charged, the headers being known for free",
-    "mosaic": "It is charged what a picture adds to a file of 16, of which both ends know 15",
+    "mosaic": "What is charged is what the picture adds to a file of 16 of which both ends know 15",
 }
 _ON_LOSS = {
-    "drop": "a stream that is not whole and intact shows nothing",
-    "truncate": "of a damaged stream its intact beginning is shown",
-    "conceal": "of a damaged stream is shown what the library makes of it",
+    "drop": "of a stream that is not whole and intact nothing is shown",
+    "truncate": "the intact beginning of a damaged stream is shown",
+    "conceal": "a damaged stream is shown as its library decodes it",
 }
 
 
@@ -96,9 +96,10 @@ def codec_sentences(
         elif kind == "deepjscc":
             trained = {"awgn": "white noise", "rayleigh": "Rayleigh fading"}[codec["trained_for"]]
             yield (
-                f"{named} is learned analog transmission, DeepJSCC [@bourtsoulatze2019] with "
-                f"attention to the SNR [@xu2022], trained for {trained}; its symbols of unit mean "
-                "power have neither headers nor CRCs"
+                f"{named} is learned analog transmission after DeepJSCC [@bourtsoulatze2019], "
+                f"with attention to the SNR [@xu2022], by networks that the testbed has trained "
+                f"for {trained}; its symbols, of unit mean power for each picture, have neither "
+                "headers nor CRCs"
             )
         else:
             yield f"{named} is the codec `{kind}` of a plug-in"
@@ -107,18 +108,19 @@ def codec_sentences(
 def _semantic_words(codec: Canonical) -> str:
     if codec["profile"] == "embedded":
         words = (
-            "the layered semantic codec with an embedded stream: planes of a reversible transform, "
-            "predicted by networks and coded arithmetically, after [@samarathunga]"
+            "the testbed's layered codec with an embedded stream, after [@samarathunga]: planes of "
+            "a reversible transform, whose probabilities networks predict, coded arithmetically"
         )
     elif codec["profile"] == "paper":
         rule = {
-            "interval": "by the interval rule",
-            "one_sided": "by the one-sided rule, as printed",
+            "interval": "to the interval that the planes before it allow",
+            "one_sided": "from below by the planes before it, as published",
         }
         words = (
-            "the layered semantic codec of [@samarathunga]: a base layer from an autoencoder's "
-            "latent and eight bitplane layers, predicted by networks, corrected "
-            f"{rule[codec['correction']]}, their errors coded with CABAC [@h266]"
+            "the layered semantic codec of [@samarathunga], implemented and trained anew: a base "
+            "layer, an autoencoder's latent, and eight bitplane layers; each plane is predicted by "
+            f"a network, corrected {rule[codec['correction']]}, and its errors are coded with "
+            "CABAC [@h266]"
         )
     else:
         words = f"the layered semantic codec [@samarathunga] with the profile `{codec['profile']}`"
@@ -163,11 +165,27 @@ def _conventional_words(codec: Canonical, libraries: Mapping[str, str]) -> str:
 
 
 def _library(libraries: Mapping[str, str], name: str) -> str:
-    """Versions as the manifest has them, without that of the testbed's own stream."""
+    """By their own names, with their versions; the testbed's own formats are no libraries."""
     told = next(
         (text for key, text in libraries.items() if key == name or key.startswith(f"{name} (")), ""
     )
-    return listed(each for each in told.split(", ") if not each.startswith("bitstream "))
+    found = dict(each.rpartition(" ")[::2] for each in told.split(", ") if each)
+    # The version of libjpeg's interface tells nothing beside that of libjpeg-turbo.
+    if found.get("libjpeg_turbo", "None") != "None":
+        found.pop("jpg", None)
+    return listed(
+        f"{_LIBRARIES.get(library, library)} {version}"
+        for library, version in found.items()
+        if library not in _OWN_FORMATS and version != "None"
+    )
+
+
+_LIBRARIES = {
+    "libjpeg_turbo": "libjpeg-turbo", "jpg": "libjpeg", "jpg_2000": "OpenJPEG",
+    "webp": "libwebp", "avif": "libavif", "zlib_ng": "zlib-ng",
+}  # fmt: skip
+"""What Pillow calls its features, and what these are."""
+_OWN_FORMATS = ("bitstream", "mosaic")
 
 
 _METRICS = {
@@ -184,12 +202,12 @@ _AGAINST = {
 def metric_sentences(metrics: Sequence[str] | None) -> Iterator[str]:
     """metrics: those that the scenario asks for beside PSNR and SSIM, as labels."""
     yield (
-        "PSNR is computed of each picture over all pixels and the three colour channels, and then "
+        "PSNR is computed for each picture over all pixels and the three colour channels, and then "
         "averaged; an exact picture counts as 60 dB"
     )
     yield (
-        "SSIM [@wang2004] has a Gaussian window of 11x11 pixels (standard deviation 1.5), over the "
-        "area where it fits"
+        "SSIM [@wang2004] is the mean over the three colour channels, with a Gaussian window of "
+        "11x11 pixels (standard deviation 1.5), over the area where it fits"
     )
     for each in metrics or ():
         asked = part("metric", each)

@@ -1,4 +1,4 @@
-"""Sentences on how packets are coded, sent, protected and charged, for a methods section."""
+"""Sentences on how packets are coded, sent and charged, for a methods section."""
 
 from __future__ import annotations
 
@@ -6,21 +6,19 @@ from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from typing import Any
 
-from testbed.language.adaptation import Adaptation
-from testbed.language.protection import DEFAULT_MCS
 from testbed.reporting.scenario_facts import Canonical, union
 from testbed.reporting.wording import counted, listed, plural, ranged
 
 _TABLES = {1: "5.1.3.1-1", 2: "5.1.3.1-2", 3: "5.1.3.1-3"}
 
 
-def ratio_sentences(grids: Sequence[Canonical]) -> Iterator[str]:
-    """What SNR and bandwidth are, and which there are."""
+def ratio_sentences(grids: Sequence[Canonical], digital: Sequence[Canonical]) -> Iterator[str]:
+    """What SNR and bandwidth are, and which there are. digital: those of codecs with bits."""
     if union(grids, "snr_db"):
         yield (
-            "The SNR is the ratio of received energy to noise power, $E_s/N_0$, per complex "
-            "channel use and receive antenna, at a mean transmit power of one over all antennas; "
-            f"it is {ranged(union(grids, 'snr_db'), 'dB')}"
+            "The SNR is $E_s/N_0$, the ratio of mean received symbol energy to noise power "
+            "density, per complex channel use and receive antenna, at a mean transmit power of one "
+            f"over all antennas; it is {ranged(union(grids, 'snr_db'), 'dB')}"
         )
     if union(grids, "ebn0_db"):
         yield (
@@ -28,15 +26,35 @@ def ratio_sentences(grids: Sequence[Canonical]) -> Iterator[str]:
             "$E_s/N_0$ per complex channel use is greater by $10 \\log_{10}(R \\log_2 M)$ for code "
             "rate $R$ and $M$ constellation points, at a mean transmit power of one"
         )
-    ratios = listed(str(each) for each in sorted(union(grids, "cbr"), key=Fraction))
+    ratios = listed((str(each) for each in sorted(union(grids, "cbr"), key=Fraction)), "or")
     yield (
         "The channel bandwidth ratio (CBR), complex channel uses per source value, of which a "
         f"picture of H x W pixels has 3 H W, is at most {ratios}"
     )
-    yield (
-        "Every channel use counts: headers, CRCs, parity, padding, retransmissions, pilots and "
-        "cyclic prefixes"
-    )
+    spent = [*_overheads(digital)]
+    if any(label.startswith("ofdm") for label in union(grids, "channel")):
+        spent += ["pilots", "cyclic prefixes"]
+    yield "Every channel use counts" + (f", those of {listed(spent)} included" if spent else "")
+
+
+def _overheads(grids: Sequence[Canonical]) -> Iterator[str]:
+    """What packets bear beside the codec's stream. grids: of bits."""
+    if not grids:
+        return
+    yield from ("headers", "CRCs", "parity", "padding")
+    if any(Fraction(each) < 1 for each in _told(grids, "erasure_rate")):
+        yield "erasure parity"
+    if any(each > 1 for each in _told(grids, "transmissions")):
+        yield "retransmissions"
+
+
+def _told(grids: Sequence[Canonical], key: str) -> Iterator[Any]:
+    """Values of the link and of what its protections put in their place."""
+    yield from union(grids, key)
+    for policy in union(grids, "protection"):
+        for each in (policy, *(policy.get("layers") or ())):
+            value = each.get(key)
+            yield from value if isinstance(value, list) else [value] * (value is not None)
 
 
 def packet_sentences(
@@ -61,35 +79,42 @@ def packet_sentences(
         "receiver at no cost"
     )
     if "drop" in union(grids, "damage") and union(grids, "coding") != ["ideal"]:
-        yield "Packets whose CRC fails are dropped"
+        yield (
+            "Packets whose CRC fails are dropped"
+            + (" at some points" if "deliver" in union(grids, "damage") else "")
+        )
     if "deliver" in union(grids, "damage"):
         yield (
             "Packets whose CRC fails are delivered with their errors"
-            + (" in some variants" if "drop" in union(grids, "damage") else "")
+            + (" at some points" if "drop" in union(grids, "damage") else "")
         )
 
 
 def code_sentences(grids: Sequence[Canonical]) -> Iterator[str]:
     """Channel codes, modulations and rates, kind of code by kind of code. grids: of bits."""
-    for coding in union(grids, "coding"):
+    codings = union(grids, "coding")
+    for coding in codings:
         own = [grid for grid in grids if coding in grid["coding"]]
         if coding == "ideal":
             yield (
-                "Ideal codes are a bound: a packet arrives if and only if its symbols bear as many "
-                "bits as it has, by $\\sum \\log_2(1 + \\mathrm{SNR})$ over its symbols "
-                f"[@ozarow1994], at {_efficiencies(union(own, 'spectral_efficiency'))}"
+                "Ideal codes are a bound: a packet arrives if and only if it has no more bits than "
+                "$\\sum \\log_2(1 + \\mathrm{SNR})$ over its symbols [@ozarow1994], at "
+                f"{_efficiencies(union(own, 'spectral_efficiency'))}"
             )
             continue
-        yield f"{_CODES[coding]} {_schemes(own, coded=coding != 'none')}"
+        words = _CODES[coding]
+        if coding == "ldpc_polar" and {"ldpc", "polar"} <= set(codings):
+            words = "A third code is whichever of the two is better for a packet's size, with"
+        yield f"{words} {_schemes(own, coded=coding != 'none')}"
     exact = [g for g in grids if "exact" in g["fidelity"] and g["coding"] != ["ideal"]]
     if exact:
-        yield "Symbols are demapped exactly, bit by bit"
+        yield "The demapper gives the exact log-likelihood ratio of each bit"
     tables = [g for g in grids if "tables" in g["fidelity"] and g["coding"] != ["ideal"]]
     if tables:
         yield (
-            "Packets fail by tables of block error rates that were measured with these codes and "
-            "decoders, at the SNR of equal mean mutual information"
-            + (", in some variants" if exact else "; no bit is sent")
+            "Packets fail at random by tables of block error rates that were measured with these "
+            "codes and decoders, at the SNR of equal mean mutual information"
+            + (", at some points" if exact else "; no bit is sent")
         )
 
 
@@ -99,8 +124,8 @@ _LDPC = (
 )
 _CODES = {
     "ldpc": f"Channel coding uses {_LDPC} with",
-    "polar": "Channel coding uses 5G polar codes [@ts38212; @arikan2009], decoded by "
-    "CRC-aided successive cancellation lists, with",
+    "polar": "5G polar codes [@ts38212; @arikan2009], decoded by CRC-aided successive cancellation "
+    "with lists of 8 paths, are used with",
     "ldpc_polar": f"Channel coding uses, whichever is better for a packet's size, {_LDPC} or 5G "
     "polar codes [@ts38212; @arikan2009], with",
     "none": "Uncoded packets have a CRC alone, with",
@@ -119,7 +144,7 @@ def _schemes(grids: Sequence[Canonical], *, coded: bool) -> str:
         words.append(f"{names} at code rate {rates}" if coded else names)
     indexed = [grid for grid in grids if grid["mcs"] and _sends_as_it_says(grid)]
     if indexed:
-        words.append(_mcs_words(union(indexed, "mcs"), union(indexed, "mcs_table")))
+        words.append(mcs_words(union(indexed, "mcs"), union(indexed, "mcs_table")))
     return listed(words, "or")
 
 
@@ -132,7 +157,8 @@ def _sends_as_it_says(grid: Canonical) -> bool:
     return any(map(_takes_the_scheme, grid["protection"]))
 
 
-def _mcs_words(indices: Sequence[int], tables: Sequence[int]) -> str:
+def mcs_words(indices: Sequence[int], tables: Sequence[int]) -> str:
+    """Of TS 38.214: indices, and numbers of tables."""
     noun = plural(len(indices), "scheme", "schemes")
     named = listed((_TABLES[each] for each in tables), "or")
     return (
@@ -172,76 +198,6 @@ def repetition_sentences(grids: Sequence[Canonical]) -> Iterator[str]:
     rates = [str(each) for each in union(grids, "erasure_rate") if Fraction(each) < 1]
     if rates:
         yield (
-            "Reed-Solomon parity packets over each layer [@roth1985] make erasure codes of rate "
+            "Reed-Solomon parity packets [@roth1985] make each layer an erasure code of rate "
             f"{listed(rates, 'or')}"
         )
-
-
-def protection_sentences(grids: Sequence[Canonical]) -> Iterator[str]:
-    """How a sender protects layers. grids: of bits."""
-    last: dict[str, str] = {}
-    for each in union(grids, "protection"):
-        made = _POLICIES.get(each["policy"])
-        if made is None:
-            yield f"The protection `{each['name']}` is that of a plug-in"
-            continue
-        words = _policy_words(each, [grid for grid in grids if each in grid["protection"]])
-        # What is as in the one before is not said in full again.
-        for key, again in (("mcs", "the same schemes"), ("how", "likewise")):
-            if f"{{{key}}}" in made:
-                full = words[key]
-                words[key] = again if last.get(key) == full else full
-                last[key] = full
-        if made:
-            yield made.format(name=each["name"], **words)
-
-
-_PLAN = " from {mcs}{more}, {how}, for the greatest {objective}"
-_POLICIES = {
-    "equal": "",
-    "table": "The protection `{name}` is fixed for each layer: {layers}",
-    "best_equal": "The protection `{name}` chooses one scheme for all layers" + _PLAN,
-    "optimised": "The protection `{name}` chooses a scheme for each layer" + _PLAN,
-    "oracle": "The protection `{name}` knows the fades beforehand and chooses a scheme for each "
-    "layer" + _PLAN,
-    "adaptive": "The protection `{name}` takes one scheme per picture from {mcs}, by an estimate "
-    "of the SNR that was made {delay} and has an error of {error:g} dB standard deviation, for a "
-    "share of {target:g} of failed packets{loop}",
-}
-
-
-def _policy_words(policy: Canonical, grids: Sequence[Canonical]) -> dict[str, Any]:
-    def given(key: str, default: Any) -> Any:
-        return default if policy.get(key) is None else policy[key]
-
-    fields = Adaptation()
-    more = ""
-    if policy.get("transmissions"):
-        limits = listed((str(each) for each in policy["transmissions"]), "or")
-        more += f", with {limits} transmissions"
-    if policy.get("erasure_rate"):
-        more += f", at erasure rates {listed((str(e) for e in policy['erasure_rate']), 'or')}"
-    objective = policy.get("objective")
-    delay = given("estimate_delay_packets", fields.estimate_delay_packets)
-    loop = given("outer_loop", fields.outer_loop)
-    return {
-        "mcs": _mcs_words(policy.get("mcs") or DEFAULT_MCS, union(grids, "mcs_table")),
-        "more": more,
-        "objective": "mean PSNR" if not objective else
-        f"{objective['quantile']:g} quantile of the PSNR",
-        "layers": "; ".join(_layer_words(each) for each in policy.get("layers") or []),
-        "delay": f"{counted(delay, 'packet')} before" if delay else "of the first packet itself",
-        "how": "picture by picture, by block error tables and the PSNR that its layers bring",
-        "error": given("estimate_error_db", fields.estimate_error_db),
-        "target": given("target_error_rate", fields.target_error_rate),
-        "loop": ", which an outer loop holds [@sampath1997]" if loop else "",
-    }  # fmt: skip
-
-
-def _layer_words(layer: Canonical) -> str:
-    names = {
-        "modulation": "modulation", "code_rate": "code rate", "mcs": "MCS",
-        "transmissions": "transmissions", "erasure_rate": "erasure rate", "power_db": "power (dB)",
-    }  # fmt: skip
-    words = [f"{names[key]} {value}" for key, value in layer.items() if value and key in names]
-    return ", ".join(words) or "as the link"

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from testbed.evaluation.run_folder import RunFolder
@@ -35,6 +36,7 @@ def picture_data(run: RunFolder, most_bytes: int) -> dict[str, Any] | None:
     """
     folder = run.path / EXAMPLES
     table = read_examples(run.path).pictures
+    table = table[np.isfinite(table["snr_db"].astype(float))]
     if table.empty:
         return None
     for step in (1, 2, 4, 8):
@@ -47,6 +49,8 @@ def picture_data(run: RunFolder, most_bytes: int) -> dict[str, Any] | None:
     chosen = chosen[chosen["file"].isin(list(files))]
     if chosen.empty:
         return None
+    # Others have one layer: it is there, or the picture failed.
+    layered = set(table.loc[table["layers_decoded"] > 1, "codec"])
     settings = []
     for channel, own in chosen.groupby("channel", sort=False):
         snrs_db = sorted(set(own["snr_db"]))
@@ -57,7 +61,7 @@ def picture_data(run: RunFolder, most_bytes: int) -> dict[str, Any] | None:
                 "codecs": [
                     {
                         "label": run.labels.get(str(codec), str(codec)),
-                        "at": [_shown(rows, snr_db) for snr_db in snrs_db],
+                        "at": [_shown(rows, snr_db, str(codec) in layered) for snr_db in snrs_db],
                     }
                     for codec, rows in own.groupby("codec", sort=False)
                 ],
@@ -84,18 +88,25 @@ def _thinned(table: pd.DataFrame, step: int) -> pd.DataFrame:
 
 
 def _files(folder: Path, names: Sequence[str], most_bytes: int) -> dict[str, bytes]:
-    found = {}
+    """By name. Beyond most_bytes no more of them are read: they are too large together."""
+    found: dict[str, bytes] = {}
+    left = most_bytes
+    # A folder that is a link leads out of the run, as a file that is one does.
+    there = set() if folder.is_symlink() else {each.name for each in folder.iterdir()}
     for name in dict.fromkeys(names):
         path = folder / name
-        if Path(name).name != name or path.is_symlink() or not path.is_file():
+        if name not in there or path.is_symlink() or not path.is_file():
             continue
         content = path.read_bytes() if path.stat().st_size <= most_bytes else b""
         if content.startswith(PNG_START):
             found[name] = content
+            left -= len(content)
+        if left < 0:
+            break
     return found
 
 
-def _shown(rows: pd.DataFrame, snr_db: float) -> dict[str, str] | None:
+def _shown(rows: pd.DataFrame, snr_db: float, layered: bool) -> dict[str, str] | None:
     own = rows[rows["snr_db"] == snr_db]
     if own.empty:
         return None
@@ -106,6 +117,6 @@ def _shown(rows: pd.DataFrame, snr_db: float) -> dict[str, str] | None:
         words.append(f"SSIM {ssim:.3f}")
     if str(row["failed"]) == "True":
         words = ["failed: mid-grey stands in", *words]
-    else:
+    elif layered:
         words.append(f"whole layers: {row['layers_decoded']:g}")
     return {"file": str(row["file"]), "words": ", ".join(words)}

@@ -67,5 +67,9 @@ def _part(label: str) -> Any:
         return label
     if found["inside"] is None:
         return found["name"] if found["hash"] else label
-    parameters = {name: yaml.safe_load(text) for name, text in _PARAMETER.findall(found["inside"])}
-    return {"type": found["name"], **parameters}
+    try:
+        values = {name: yaml.safe_load(text) for name, text in _PARAMETER.findall(found["inside"])}
+    except yaml.YAMLError:
+        # No label of the testbed's.
+        return label
+    return {"type": found["name"], **values}

@@ -91,7 +91,8 @@ def _groups(
         else:
             rest = table
         for number, members in _members(rest, held, axis, best=best):
-            first = members.iloc[number]
+            # Python's own numbers, which words are made of.
+            first = members.iloc[number].to_dict()
             if axis and members[axis].nunique() < 2:
                 continue
             shown.update(members.index)

@@ -18,7 +18,7 @@ from testbed.language.scenario import SCHEME_RIVALS, Link
 
 Canonical: TypeAlias = dict[str, Any]
 
-_LABEL = re.compile(r"(\w+)(?:\((.*)\))?(?: [0-9a-f]{64})*", re.DOTALL)
+_LABEL = re.compile(r"(\w+)(?:\((.*)\))?(?:(?: plugin)? [0-9a-f]{64})*", re.DOTALL)
 _PARAMETER = re.compile(r"(\w+)=(\[[^\]]*\]|'[^']*'|\"[^\"]*\"|[^,]*)(?:, |$)")
 
 

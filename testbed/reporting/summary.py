@@ -13,7 +13,7 @@ from testbed.evaluation.run_folder import RunFolder
 from testbed.evaluation.summaries import column
 from testbed.language.setting_words import part_words
 from testbed.reporting.certification_table import certification_words
-from testbed.reporting.curve_facets import ratio_words
+from testbed.reporting.curve_facets import bandwidth_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,7 @@ def _span(values: Iterable[float], unit: str) -> str:
 
 def _ratios(values: pd.Series[float]) -> str:
     distinct = sorted(set(values))
-    return ", ".join(map(ratio_words, distinct)) if len(distinct) <= 8 else _span(distinct, "")
+    return ", ".join(map(bandwidth_words, distinct)) if len(distinct) <= 8 else _span(distinct, "")
 
 
 def _losses(values: pd.Series[float]) -> str:

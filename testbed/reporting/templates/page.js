@@ -85,10 +85,8 @@
     for (const setting of own.settings) {
       make("h3", { textContent: setting.title }, place);
       const line = make("div", { className: "slider" }, place);
-      const label = make("label", { textContent: "Es/N0" }, line);
       const slider = make("input", { type: "range", min: 0, max: setting.snrs_db.length - 1, step: 1, value: setting.snrs_db.length - 1 }, line);
       slider.setAttribute("aria-label", `Es/N0 over ${setting.title}`);
-      label.hidden = false;
       const output = make("output", {}, line), grid = make("div", { className: "grid" }, place);
       if (own.original) card(grid, "original").image.src = own.files[own.original];
       const cards = setting.codecs.map((codec) => ({ codec, ...card(grid, codec.label) }));

@@ -30,8 +30,9 @@ const Plot = (() => {
     return node;
   }
 
-  // Black would vanish on a dark page.
-  const ink = (look) => (look.colour === "#000000" ? "var(--ink)" : look.colour);
+  // What would vanish on a dark page.
+  const DARK = { "#000000": "var(--ink)", "#882255": "light-dark(#882255, #c65c93)" };
+  const ink = (look) => DARK[look.colour.toLowerCase()] || look.colour;
 
   function line(parent, look, d) {
     return make("path", {
