@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shutil
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ from typing import Any, cast
 
 import pandas as pd
 import pytest
+from PIL import Image
 from report_parts import SCENARIO, Page, one_figure, with_pictures
 from typer.testing import CliRunner
 
@@ -23,7 +25,7 @@ from testbed.commands.report_command import IncompleteReport, WidthError, write_
 from testbed.commands.run_command import RunOptions, run_scenario
 from testbed.evaluation.run_folder import RunFolder, RunFolderError, open_run
 from testbed.figures import catalogue
-from testbed.figures.drawing import Drawing, Width
+from testbed.figures.drawing import Drawing, Width, save_drawing
 from testbed.language.scenario_loading import load_scenario
 from testbed.reporting import curve_data, data_table, html_report, ledger_table
 from testbed.reporting.curve_data import chart_data
@@ -468,3 +470,20 @@ def test_the_scenario_runs_again_as_it_was(file: Path, tmp_path: Path) -> None:
     assert [each.scenario.canonical() for each in found.variants] == [
         each.scenario.canonical() for each in scenario.variants
     ]
+
+
+def test_formats_of_a_figure_agree(finished: Path, tmp_path: Path) -> None:
+    """The layout is made once: PDF and SVG have one size, PNG is longer by its caption alone."""
+    drawing = next(one_figure(open_run(finished, tmp_path), "column"))
+    files = {path.suffix: path for path in save_drawing(drawing, tmp_path)}
+    png, pdf, svg = (files[suffix] for suffix in (".png", ".pdf", ".svg"))
+    head = svg.read_text()[:2000]
+    found = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', head)
+    box = re.search(rb"/MediaBox \[ *0 0 ([\d.]+) ([\d.]+)", pdf.read_bytes())
+    assert found and box
+    sides = [float(each) for each in found.groups()]
+    assert [float(each) for each in box.groups()] == pytest.approx(sides, abs=0.01)
+    with Image.open(png) as picture:
+        width, height = (72 / 200 * each for each in picture.size)
+    assert width == pytest.approx(sides[0], abs=0.5)
+    assert 5 < height - sides[1] < 20

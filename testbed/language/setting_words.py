@@ -49,7 +49,7 @@ def setting_words(setting: dict[str, object], varying: Sequence[str], protection
     words += _tier_words(setting, varying)
     words += _erasure_words(setting, varying)
     if len(protections) == 1 and not protections & {"equal", ANALOG}:
-        words.append(f"protection {setting['protection']}")
+        words.append(f"protection {next(iter(protections))}")
     return ", ".join(words)
 
 
