@@ -10,14 +10,14 @@ import pytest
 
 from testbed.evaluation.run_folder import RunFolder
 from testbed.evaluation.trials_table import SETTING_COLUMNS
-from testbed.reporting.curve_distance import (
+from testbed.reporting.paper.curve_distance import (
     Curve,
     bjontegaard,
     delta_of,
     mean_over,
     mean_snr_db,
 )
-from testbed.reporting.deltas import curves, deltas, pairs, write_deltas
+from testbed.reporting.paper.deltas import curves, deltas, pairs, write_deltas
 
 RATES = np.array([0.1, 0.2, 0.4, 0.8])
 PSNRS_DB = np.array([25.0, 28.0, 31.5, 34.0])

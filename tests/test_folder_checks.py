@@ -19,7 +19,7 @@ from testbed.errors import TestbedError
 from testbed.evaluation.folder_checks import MOST_BYTES
 from testbed.evaluation.run_folder import RunFolderError
 from testbed.figures import catalogue
-from testbed.reporting.pictures_data import picture_data
+from testbed.reporting.html.pictures_data import picture_data
 
 Change = Callable[[Path], object]
 

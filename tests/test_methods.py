@@ -13,10 +13,10 @@ from channels.polar_decoder import DEFAULT_LIST_SIZE
 from testbed.evaluation.run_folder import RunFolder
 from testbed.language.scenario import Scenario
 from testbed.language.scenario_loading import load_scenario
-from testbed.reporting.bibliography import cited, entries, references
-from testbed.reporting.methods import methods, paragraphs
-from testbed.reporting.scenario_facts import grids, part, variants
-from testbed.reporting.wording import counted, listed, ranged
+from testbed.reporting.paper.bibliography import cited, entries, references
+from testbed.reporting.paper.methods import methods, paragraphs
+from testbed.reporting.paper.scenario_facts import grids, part, variants
+from testbed.reporting.paper.wording import counted, listed, ranged
 
 ROOT = Path(__file__).parents[1]
 SCENARIOS = sorted(ROOT.glob("scenarios/**/*.yaml"))

@@ -13,11 +13,11 @@ from testbed.evaluation.run_folder import RunFolder
 from testbed.evaluation.statistics import write_statistics
 from testbed.evaluation.trials_table import METRICS
 from testbed.language.scenario_loading import load_scenario
-from testbed.reporting.deltas import deltas
-from testbed.reporting.latex_lists import delta_tables
-from testbed.reporting.paper import write_paper
+from testbed.reporting.paper.deltas import deltas
+from testbed.reporting.paper.latex_lists import delta_tables
+from testbed.reporting.paper.result_groups import groups
+from testbed.reporting.paper.writing import write_paper
 from testbed.reporting.report_run import report_runs
-from testbed.reporting.result_groups import groups
 from testbed.reporting.saved_drawing import SavedDrawing
 from testbed.running.plan import plan
 

@@ -27,16 +27,16 @@ from testbed.evaluation.run_folder import RunFolder, RunFolderError, open_run
 from testbed.figures import catalogue
 from testbed.figures.drawing import Drawing, Width, save_drawing
 from testbed.language.scenario_loading import load_scenario
-from testbed.reporting import curve_data, data_table, html_report, ledger_table
-from testbed.reporting.curve_data import chart_data
-from testbed.reporting.inlining import Room
-from testbed.reporting.limitations import limitations
-from testbed.reporting.link_budget_table import BUDGET_CSV, write_budget
-from testbed.reporting.pictures_data import picture_data
+from testbed.reporting.html import curve_data, data_table, html_report, ledger_table
+from testbed.reporting.html.curve_data import chart_data
+from testbed.reporting.html.inlining import Room
+from testbed.reporting.html.limitations import limitations
+from testbed.reporting.html.link_budget_table import BUDGET_CSV, write_budget
+from testbed.reporting.html.pictures_data import picture_data
+from testbed.reporting.html.rerun import needs_files, scenario_yaml
+from testbed.reporting.html.shared_points import shared_points
+from testbed.reporting.html.summary import standings
 from testbed.reporting.report_run import report_runs
-from testbed.reporting.rerun import needs_files, scenario_yaml
-from testbed.reporting.shared_points import shared_points
-from testbed.reporting.summary import standings
 from testbed.running.plan import plan
 
 HOSTILE = "</script><img src=x onerror=alert(1)> & \u2028 \"'{{ 7*7 }}"

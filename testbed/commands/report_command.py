@@ -10,8 +10,8 @@ from pathlib import Path
 from testbed.errors import OutputError, TestbedError, error_words
 from testbed.evaluation.run_folder import open_run
 from testbed.figures.drawing import WIDTHS_IN
-from testbed.reporting.html_report import write_html
-from testbed.reporting.paper import write_paper
+from testbed.reporting.html.html_report import write_html
+from testbed.reporting.paper.writing import write_paper
 from testbed.reporting.report_figures import FIGURES, ReportFigures, draw_figures
 from testbed.reporting.report_run import ReportRun, report_runs
 

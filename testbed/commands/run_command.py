@@ -32,7 +32,7 @@ from testbed.language.comparison_section import Comparison
 from testbed.language.scenario import Scenario
 from testbed.language.scenario_loading import load_scenario
 from testbed.plugins.figures import draw_plugin_figures
-from testbed.reporting.link_budget_table import write_budget
+from testbed.reporting.html.link_budget_table import write_budget
 from testbed.running.cores import available_cores
 from testbed.running.executors import Executor, PoolExecutor, SerialExecutor
 from testbed.running.journal import JOURNAL, Journal

@@ -21,9 +21,9 @@ from testbed.evaluation.comparison import COMPARISON_CSV
 from testbed.evaluation.statistics import DIFFERENCES_CSV, STATISTICS_CSV
 from testbed.examples.reading import ExamplesError
 from testbed.figures.drawing import GROUPS
-from testbed.reporting.certification_table import HEADINGS, certification_table
-from testbed.reporting.curve_data import chart_data
-from testbed.reporting.data_table import (
+from testbed.reporting.html.certification_table import HEADINGS, certification_table
+from testbed.reporting.html.curve_data import chart_data
+from testbed.reporting.html.data_table import (
     FIRST_ROWS,
     DataTable,
     data_table,
@@ -31,17 +31,17 @@ from testbed.reporting.data_table import (
     table_download,
     text_download,
 )
-from testbed.reporting.inlining import MOST_BYTES, Download, Room, download
-from testbed.reporting.ledger_table import ledger
-from testbed.reporting.limitations import limitations
-from testbed.reporting.link_budget_table import BUDGET_CSV, read_budget
-from testbed.reporting.pictures_data import picture_data
+from testbed.reporting.html.inlining import MOST_BYTES, Download, Room, download
+from testbed.reporting.html.ledger_table import ledger
+from testbed.reporting.html.limitations import limitations
+from testbed.reporting.html.link_budget_table import BUDGET_CSV, read_budget
+from testbed.reporting.html.pictures_data import picture_data
+from testbed.reporting.html.rerun import needs_files, scenario_yaml
+from testbed.reporting.html.shared_points import shared_points
+from testbed.reporting.html.shown_figures import ShownFigure, shown_figures
+from testbed.reporting.html.summary import facts, standings
 from testbed.reporting.report_figures import ReportFigures
 from testbed.reporting.report_run import ReportRun
-from testbed.reporting.rerun import needs_files, scenario_yaml
-from testbed.reporting.shared_points import shared_points
-from testbed.reporting.shown_figures import ShownFigure, shown_figures
-from testbed.reporting.summary import facts, standings
 from testbed.whole_file import whole_file
 
 REPORT_HTML = "report.html"

@@ -12,8 +12,8 @@ import pandas as pd
 from testbed.evaluation.run_folder import RunFolder
 from testbed.evaluation.summaries import column
 from testbed.language.setting_words import part_words
-from testbed.reporting.certification_table import certification_words
-from testbed.reporting.curve_facets import bandwidth_words
+from testbed.reporting.html.certification_table import certification_words
+from testbed.reporting.html.curve_facets import bandwidth_words
 
 
 @dataclass(frozen=True, slots=True)

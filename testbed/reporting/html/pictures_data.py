@@ -18,7 +18,7 @@ from testbed.evaluation.run_folder import RunFolder
 from testbed.examples.files import EXAMPLES, ORIGINAL_PNG
 from testbed.examples.reading import read_examples
 from testbed.language.setting_words import part_words
-from testbed.reporting.inlining import data_uri
+from testbed.reporting.html.inlining import data_uri
 
 PNG_START = b"\x89PNG\r\n\x1a\n"
 

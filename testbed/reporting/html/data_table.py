@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from testbed.errors import OutputError
-from testbed.reporting.inlining import Download, Room, data_uri, download
+from testbed.reporting.html.inlining import Download, Room, data_uri, download
 from testbed.whole_file import whole_file
 
 FIRST_ROWS = 250

@@ -7,9 +7,9 @@ from typing import Any
 
 from testbed.language.adaptation import Adaptation
 from testbed.language.protection import DEFAULT_MCS
-from testbed.reporting.methods_link import mcs_words
-from testbed.reporting.scenario_facts import Canonical, union
-from testbed.reporting.wording import counted, listed
+from testbed.reporting.paper.methods_link import mcs_words
+from testbed.reporting.paper.scenario_facts import Canonical, union
+from testbed.reporting.paper.wording import counted, listed
 
 
 def protection_sentences(grids: Sequence[Canonical]) -> Iterator[str]:

@@ -13,18 +13,22 @@ from typing import Any
 from testbed.evaluation.intervals import BOOTSTRAP_DRAWS, FEWEST_IMAGES
 from testbed.evaluation.run_folder import RunFolder
 from testbed.language.codec_sections import CODEC_SECTIONS
-from testbed.reporting.methods_channels import channel_sentences, loss_sentences
-from testbed.reporting.methods_codecs import codec_sentences, image_sentences, metric_sentences
-from testbed.reporting.methods_link import (
+from testbed.reporting.paper.methods_channels import channel_sentences, loss_sentences
+from testbed.reporting.paper.methods_codecs import (
+    codec_sentences,
+    image_sentences,
+    metric_sentences,
+)
+from testbed.reporting.paper.methods_link import (
     code_sentences,
     packet_sentences,
     ratio_sentences,
     repetition_sentences,
 )
-from testbed.reporting.methods_protection import protection_sentences
+from testbed.reporting.paper.methods_protection import protection_sentences
+from testbed.reporting.paper.scenario_facts import Canonical, grids, union, variants
+from testbed.reporting.paper.wording import counted, listed, plural, sentence
 from testbed.reporting.report_run import report_runs
-from testbed.reporting.scenario_facts import Canonical, grids, union, variants
-from testbed.reporting.wording import counted, listed, plural, sentence
 from testbed.running.trials import ANALOG
 
 MOST_CASES = 12

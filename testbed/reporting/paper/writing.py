@@ -15,10 +15,10 @@ from pathlib import Path
 from testbed.errors import OutputError
 from testbed.evaluation.run_folder import RunFolder
 from testbed.figures.drawing import WIDTHS_IN
-from testbed.reporting.bibliography import cited, references
-from testbed.reporting.deltas import Cell, deltas, write_deltas
-from testbed.reporting.latex_tables import run_tables
-from testbed.reporting.methods import methods
+from testbed.reporting.paper.bibliography import cited, references
+from testbed.reporting.paper.deltas import Cell, deltas, write_deltas
+from testbed.reporting.paper.latex_tables import run_tables
+from testbed.reporting.paper.methods import methods
 from testbed.reporting.report_run import report_runs
 from testbed.reporting.saved_drawing import SavedDrawing
 from testbed.reporting.tex import escape, figure, label

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from testbed.evaluation.run_folder import RunFolder
-from testbed.reporting.data_table import FIRST_ROWS, cell_words
+from testbed.reporting.html.data_table import FIRST_ROWS, cell_words
 
 ORDER = ("violated", "not checked", "passed")
 CELLS = ("verdict", "family", "subject", "quantity", "expected", "found", "spread", "p_value")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from testbed.reporting.scenario_facts import Part, parts, values
-from testbed.reporting.wording import listed, plural
+from testbed.reporting.paper.scenario_facts import Part, parts, values
+from testbed.reporting.paper.wording import listed, plural
 
 Alike = Sequence[Part]
 

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from testbed.reporting.scenario_facts import Canonical, part
-from testbed.reporting.wording import counted, listed, plural
+from testbed.reporting.paper.scenario_facts import Canonical, part
+from testbed.reporting.paper.wording import counted, listed, plural
 
 _SOURCES = {
     "samples32": "pieces of scikit-image's photographs [@scikitimage], averaged down to 32x32",

@@ -10,10 +10,10 @@ import pandas as pd
 
 from testbed.evaluation.trials_table import SETTING_COLUMNS, sizes
 from testbed.language.setting_words import part_words
-from testbed.reporting.deltas import Cell
+from testbed.reporting.paper.deltas import Cell
+from testbed.reporting.paper.wording import counted
 from testbed.reporting.report_run import ReportRun
 from testbed.reporting.tex import Panel, escape, label, number, ratio, table
-from testbed.reporting.wording import counted
 from testbed.running.trials import ANALOG
 
 MOST_ROWS = 40

@@ -22,8 +22,8 @@ from testbed.evaluation.trials_table import (
     table_chunks,
 )
 from testbed.language.setting_words import part_words
-from testbed.reporting.curve_facets import bandwidth_words
-from testbed.reporting.data_table import FIRST_ROWS
+from testbed.reporting.html.curve_facets import bandwidth_words
+from testbed.reporting.html.data_table import FIRST_ROWS
 
 PARTS = {
     "payload_bits": "payload",

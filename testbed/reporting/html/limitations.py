@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from testbed.evaluation.intervals import FEWEST_IMAGES
 from testbed.evaluation.run_folder import RunFolder
-from testbed.reporting.curve_facets import planned_protections
+from testbed.reporting.html.curve_facets import planned_protections
 
 FEW_PICTURES = 30
 FEW_DRAWS = 20

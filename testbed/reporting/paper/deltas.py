@@ -32,7 +32,7 @@ import pandas as pd
 from testbed.evaluation.envelope import kind_of
 from testbed.evaluation.run_folder import RunFolder
 from testbed.evaluation.trials_table import MEDIUM_COLUMNS, SETTING_COLUMNS
-from testbed.reporting.curve_distance import Curve, delta_of
+from testbed.reporting.paper.curve_distance import Curve, delta_of
 from testbed.reporting.report_run import report_runs
 from testbed.whole_file import whole_file
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from typing import Any
 
-from testbed.reporting.scenario_facts import Canonical, union
-from testbed.reporting.wording import counted, listed, plural, ranged
+from testbed.reporting.paper.scenario_facts import Canonical, union
+from testbed.reporting.paper.wording import counted, listed, plural, ranged
 
 _TABLES = {1: "5.1.3.1-1", 2: "5.1.3.1-2", 3: "5.1.3.1-3"}
 

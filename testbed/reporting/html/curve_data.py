@@ -24,7 +24,7 @@ from testbed.evaluation.envelope import kind_of
 from testbed.evaluation.run_folder import RunFolder
 from testbed.evaluation.summaries import column, interval_columns
 from testbed.figures.looks import Look
-from testbed.reporting.curve_facets import FACETS, facet_data, planned_protections
+from testbed.reporting.html.curve_facets import FACETS, facet_data, planned_protections
 from testbed.reporting.report_run import ReportRun, shared_looks
 
 MOST_ROWS = 20_000

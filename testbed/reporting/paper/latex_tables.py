@@ -18,10 +18,10 @@ import pandas as pd
 
 from testbed.evaluation.run_folder import MetricWords, RunFolder
 from testbed.evaluation.summaries import interval_columns
-from testbed.reporting.deltas import Cell
-from testbed.reporting.latex_lists import delta_tables, ledger_tables
+from testbed.reporting.paper.deltas import Cell
+from testbed.reporting.paper.latex_lists import delta_tables, ledger_tables
+from testbed.reporting.paper.result_groups import AXES, Group, difference_groups, groups
 from testbed.reporting.report_run import ReportRun
-from testbed.reporting.result_groups import AXES, Group, difference_groups, groups
 from testbed.reporting.tex import (
     Panel,
     bold,

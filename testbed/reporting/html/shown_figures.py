@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from testbed.reporting.inlining import Download, Room, download
+from testbed.reporting.html.inlining import Download, Room, download
 from testbed.reporting.report_run import ReportRun
 from testbed.reporting.saved_drawing import SavedDrawing
 

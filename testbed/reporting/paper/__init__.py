@@ -1,0 +1,1 @@
+"""What an author copies: LaTeX, methods, bibliography, deltas."""
