@@ -9,13 +9,11 @@ from tempfile import TemporaryDirectory
 
 from testbed.datasets.picture import ImageSourceError
 from testbed.errors import ScenarioError
-from testbed.evaluation.run_folder import RunFolder
 from testbed.quantity_words import duration_words
 from testbed.studies.gallery import (
     GALLERY_CSV,
     ROOT,
     GalleryError,
-    Shown,
     differing,
     keep,
     run_shown,
@@ -33,9 +31,8 @@ def make_gallery(
     Scenarios whose data is not there are named and left out. Raises GalleryError, after the last,
     if something differs.
     """
-    made: list[tuple[Shown, RunFolder]] = []
     problems: list[str] = []
-    skipped = 0
+    made = skipped = 0
     for each in shown(names):
         start_s = time.perf_counter()
         try:
@@ -46,7 +43,7 @@ def make_gallery(
             print(f"{each.name}: skipped: {error}")
             skipped += 1
             continue
-        made.append((each, run))
+        made += 1
         if check:
             with TemporaryDirectory() as scratch:
                 keep(run, Path(scratch) / each.name)
@@ -55,12 +52,11 @@ def make_gallery(
             words = f"differs: {', '.join(other)}" if other else "as kept"
         else:
             words = ", ".join(file.name for file in keep(run, reference / each.name))
+            write_index([(each, run)], reference / GALLERY_CSV)
         print(f"{each.name}: {words} ({duration_words(time.perf_counter() - start_s)})", flush=True)
-    if not check:
-        write_index(made, reference / GALLERY_CSV)
-        if reference.resolve() == (ROOT / REFERENCE).resolve():
-            write_pages()
-    print(f"{len(made)} scenarios, {skipped} skipped")
+    if not check and reference.resolve() == (ROOT / REFERENCE).resolve():
+        write_pages()
+    print(f"{made} scenarios, {skipped} skipped")
     if problems:
         raise GalleryError(
             f"{len(problems)} files are not what the repository holds: {', '.join(problems)}: "

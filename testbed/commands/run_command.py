@@ -300,6 +300,8 @@ def _finish(
             names = ", ".join(path.name for path in written)
             report.wrote(folder / FIGURES, names, written)
         report.certified(certification, certificate)
+        if count:
+            report.note(f"a report of it all: testbed report {shlex.quote(str(folder))}")
     if took is not None:
         finish_s = time.perf_counter() - start
         report.wrote(write_timings(folder, outcome, took, finish_s))
