@@ -118,7 +118,11 @@ def _print(rows: Sequence[Measured]) -> None:
     one = next(row for row in rows if row.workers == 1)
     two = next((row for row in rows if row.workers == 2 and row.scale == one.scale), None)
     if two is not None:
-        console.print(f"two workers are {one.wall_s / two.wall_s:.2f} times one")
+        began = (one.wall_s - one.start_s) / (two.wall_s - two.start_s)
+        console.print(
+            f"two workers are {one.wall_s / two.wall_s:.2f} times one, {began:.2f} times once they "
+            "have started"
+        )
 
 
 def _text(value: float) -> str:
