@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from codec.embedded.ablation import h266_bits, level_bits, without_estimator
 from codec.embedded.codec import EmbeddedCodec
 from codec.embedded.profile import EmbeddedProfile
+from codec.embedded.schedule import LEVELS
 from codec.profile import load_profile
 from testbed.cli import app
 from testbed.images import load_images
@@ -49,8 +50,24 @@ def test_bits_of_the_networks_are_those_of_the_stream(profile, pictures) -> None
     # Escapes beyond first levels, header and end come on top.
     networks = sum(each.networks for each in counted)
     assert networks < stream_bits < 1.01 * networks + 24
+    assert [each.level for each in counted] == list(LEVELS)
+    # Overconfident by chance in one level, the networks may even gain by being coarse there.
+    assert networks < sum(each.contexts_h266 for each in counted)
     for each in counted:
-        assert each.networks < each.contexts_h266 + 1e-6
+        assert each.networks < 1.01 * each.contexts_h266 + 1e-6
+    # The levels before the blocks' first tell of root and details alone.
+    assert all(each.networks > 0 for each in counted)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (4, 4), (9, 40)])
+def test_other_sizes_are_counted_too(profile, size) -> None:
+    """Smooth pictures: hardly a coefficient lies beyond what its first level can tell."""
+    y, x = np.mgrid[: size[0], : size[1]]
+    picture = np.stack([100 + 2 * y + x, 120 - y + 2 * x, 90 + y + x], axis=-1).astype(np.uint8)
+    networks = sum(each.networks for each in level_bits(profile, picture[None]))
+    (encoded,) = EmbeddedCodec(profile).encode_batch([picture])
+    assert encoded is not None
+    assert networks < encoded.payload_bits < 1.02 * networks + 64
 
 
 def test_the_estimator_shows_more_than_middles(profile, pictures) -> None:

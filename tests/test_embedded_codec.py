@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from extreme_pictures import extreme_pictures
 
-from codec.base import CodecError, EncodedImage, Image, ReceivedLayer
+from codec.base import CodecError, EncodedImage, Image, ReceivedLayer, ReceivedPart
+from codec.convolution import TrainableConv
+from codec.embedded.bin_engine import decoder_input, start_decoder
 from codec.embedded.codec import EmbeddedCodec
+from codec.embedded.networks import (
+    PlanePredictor,
+    Size,
+    TrainableLevelBias,
+    exact_predictor,
+    network_integers,
+)
 from codec.embedded.schedule import LAYER_NAMES
+from codec.embedded.walk import Walk
+from codec.picture_header import unpack_picture_header
 from codec.profile import load_profile
 from testbed.evaluation.metrics import psnr_db
 from testbed.images import load_images
@@ -90,6 +103,15 @@ def test_any_size_and_content_is_exact(codec, height) -> None:
         assert np.array_equal(found, picture)
 
 
+@pytest.mark.parametrize("size", [(1, 1), (3, 5), (32, 32), (40, 24), (100, 3)])
+def test_extreme_pictures_are_exact_in_colour_and_grey(codec, size) -> None:
+    coloured = list(extreme_pictures(*size))
+    pictures = [*coloured, *(np.repeat(each[..., :1], 3, axis=2) for each in coloured)]
+    encoded = codec.encode_batch(pictures)
+    for picture, found in zip(pictures, shown(codec, [*map(whole, encoded)]), strict=True):
+        assert np.array_equal(found, picture)
+
+
 def test_flat_pictures_take_few_bytes(codec) -> None:
     for value in (0, 128, 255):
         (flat,) = codec.encode_batch([np.full((32, 32, 3), value, np.uint8)])
@@ -141,6 +163,42 @@ def test_every_prefix_of_a_stream_decodes(codec, samples) -> None:
     # A byte may make a picture worse, but a twelfth of the stream does not.
     means = [part.mean() for part in np.array_split(np.array(errors), 12)]
     assert means == sorted(means, reverse=True)
+
+
+def bins_told(codec: EmbeddedCodec, stream: bytes, height: int, width: int) -> list[tuple]:
+    """(pass, how much it tells) that the first 0, 1, ... bytes of a stream reach."""
+    header = unpack_picture_header(stream, codec.bitstream_version, allow=7)
+    data = [decoder_input(stream[header.bytes_used : n]) for n in range(len(stream) + 1)]
+    predictor = codec.profile.predictor_for(height, width)
+    walk = Walk(codec.profile, predictor, len(data), height, width, grey=header.grey)
+    coders, members = [start_decoder(each) for each in data], list(range(len(data)))
+    reached: list[tuple] = [(len(walk.passes), 0)] * len(data)
+    for number, step in enumerate(walk.passes):
+        going = walk.decode(step, [coders[b] for b in members], [data[b] for b in members])
+        told = np.count_nonzero(walk.symbols[..., step.kind.channels :], axis=(1, 2, 3))
+        for i, b in enumerate(members):
+            if not going[i]:
+                reached[b] = (number, int(told[i]))
+        walk.keep([i for i, each in enumerate(going) if each])
+        members = [b for i, b in enumerate(members) if going[i]]
+        if not members:
+            break
+    return reached
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 5), (9, 7)])
+def test_every_prefix_of_extreme_pictures_decodes_and_tells_more(codec, size) -> None:
+    pictures = extreme_pictures(*size)[[0, 2, 3, -3, -2]]
+    for picture, encoded in zip(pictures, codec.encode_batch(list(pictures)), strict=True):
+        stream = stream_of(encoded)
+        reached = bins_told(codec, stream, *size)
+        assert reached == sorted(reached)
+        assert reached[-1][0] == max(reached)[0] > reached[0][0]
+        results = codec.decode_batch([first_bytes(stream, n) for n in range(len(stream) + 1)])
+        seen = [n for n, result in enumerate(results) if result.image is not None]
+        assert seen == list(range(seen[0], len(stream) + 1))
+        assert all(results[n].image.shape == picture.shape for n in seen)
+        assert np.array_equal(results[-1].image, picture)
 
 
 def test_quality_rises_with_every_further_byte_on_average(codec, samples, encoded) -> None:
@@ -260,3 +318,78 @@ def test_a_stream_cut_at_forty_places_is_the_cuts_one_by_one(codec, samples) -> 
         (alone,) = shown(codec, [first_bytes(stream, cut)])
         assert (picture is None) == (alone is None)
         assert alone is None or np.array_equal(picture, alone)
+
+
+# --------------------------------------------------------------------------------- photographs
+
+
+@pytest.fixture(scope="module")
+def with_photographs(codec) -> EmbeddedCodec:
+    """With a small predictor for them that knows nothing."""
+    torch.manual_seed(3)
+    sizes = Size(16, 1, 8), Size(8, 1, 8)
+    network = PlanePredictor(TrainableConv, TrainableLevelBias, *sizes).eval()
+    photographs = exact_predictor(network_integers(network))
+    return EmbeddedCodec(replace(codec.profile, photographs=photographs))
+
+
+@pytest.fixture(scope="module")
+def large(samples) -> Image:
+    """65 x 66 pixels: just more than are taken for a thumbnail."""
+    found: Image = np.tile(samples[0], (3, 3, 1))[:65, :66]
+    return found
+
+
+def test_only_large_pictures_use_the_predictor_of_photographs(
+    codec, with_photographs, samples, large
+) -> None:
+    small = [samples[0], np.tile(samples[1], (2, 2, 1)), large[:62]]
+    assert with_photographs.encode_batch(small) == codec.encode_batch(small)
+    (ours,), (theirs,) = with_photographs.encode_batch([large]), codec.encode_batch([large])
+    # It predicts worse.
+    assert len(stream_of(ours)) > 1.05 * len(stream_of(theirs))
+    # In one batch with others each picture has its own.
+    mixed = with_photographs.encode_batch([samples[0], large, small[1]])
+    assert mixed[1] == ours
+    pictures = shown(with_photographs, [whole(each) for each in mixed])
+    for picture, found in zip([samples[0], large, small[1]], pictures, strict=True):
+        assert np.array_equal(found, picture)
+    # Who decodes with the other predictor sees something else, and raises nothing.
+    (wrong,) = shown(codec, [whole(ours)])
+    assert wrong is None or not np.array_equal(wrong, large)
+
+
+def test_the_same_weights_under_that_name_change_nothing(codec, large) -> None:
+    twin = EmbeddedCodec(replace(codec.profile, photographs=codec.profile.predictor))
+    assert twin.encode_batch([large]) == codec.encode_batch([large])
+
+
+@pytest.mark.parametrize("grey", [False, True])
+def test_slices_of_a_photograph_use_it_too(with_photographs, large, grey) -> None:
+    """Though each is as small as a thumbnail; and from one slice alone the decoder knows."""
+    picture = np.repeat(large[..., :1], 3, axis=2) if grey else large
+    sliced = EmbeddedCodec(with_photographs.profile, slice_side=32)
+    (encoded,) = sliced.encode_batch([picture])
+    used = EmbeddedCodec(replace(sliced.profile, predictor=sliced.profile.photographs), 9, 32)
+    assert used.encode_batch([picture]) == [encoded]
+    (found,) = shown(with_photographs, [whole(encoded)])
+    assert np.array_equal(found, picture)
+    received = []
+    for layer in encoded.layers:
+        start = sum(layer.parts[:4])
+        data = layer.data[start : start + layer.parts[4]]
+        received.append(ReceivedLayer(data, True, parts=(ReceivedPart(4, data, True),)))
+    (found,) = shown(with_photographs, [received])
+    assert found.shape == picture.shape
+    assert np.array_equal(found[32:64, 32:64], picture[32:64, 32:64])
+
+
+def test_prefixes_of_photographs_decode(with_photographs, large) -> None:
+    (encoded,) = with_photographs.encode_batch([large])
+    stream = stream_of(encoded)
+    cuts = [len(stream) * k // 12 for k in range(13)]
+    pictures = shown(with_photographs, [first_bytes(stream, cut) for cut in cuts])
+    assert pictures[0] is None
+    errors = [np.mean((each.astype(float) - large) ** 2) for each in pictures[1:]]
+    assert errors == sorted(errors, reverse=True)
+    assert errors[-1] == 0

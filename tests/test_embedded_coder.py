@@ -18,16 +18,15 @@ from codec.embedded.bin_engine import (
     worst_case_bytes,
 )
 from codec.embedded.knowledge import known_before
-from codec.embedded.networks import SYMBOLS, TRUNK_WIDTH
 from codec.embedded.pass_coder import (
     MOST_BINS,
-    TOO_LARGE,
+    MOST_STEPS,
     decode_pass,
     encode_pass,
     probability_of_logit,
 )
-from codec.embedded.schedule import FIRST_LEVEL_OF_GROUP, GROUPS, LEVELS, PASSES, Pass, planes_of
-from codec.embedded.transform import CHANNELS
+from codec.embedded.pyramid import Parts, empty_parts
+from codec.embedded.schedule import LAST_LEVEL, MEANS, Pass, first_level, kind_of, passes, told_by
 from codec.fixed_point import BIN_LOGIT
 
 
@@ -58,107 +57,172 @@ class Side:
     """What one end of the line holds while it codes a picture of some coefficients."""
 
     def __init__(self, height: int, width: int, seed: int) -> None:
-        self.known = np.zeros((height, width, CHANNELS), np.int32)
-        self.inputs = np.zeros((height, width, TRUNK_WIDTH + SYMBOLS), np.float32)
+        self.known = [part[0] for part in empty_parts(1, height, width)]
+        self.symbols = np.zeros((0, 0, 0), np.float32)
         self.random = np.random.default_rng(seed)
         self.table = probability_of_logit()
+        self._at = (99, 99)
 
-    def arguments(self, step: Pass) -> tuple:
-        """Arguments from `known` on, and logits that both ends draw alike."""
-        height, width = self.known.shape[:2]
-        n = len(GROUPS[step.group])
+    def enter(self, step: Pass) -> tuple:
+        """Logits, which both ends draw alike, and the arguments from `known` on."""
+        known = self.known[step.part]
+        height, width, count = known.shape
+        if self._at != (step.level, step.part):
+            self._at = (step.level, step.part)
+            self.symbols = np.zeros((height, width, 2 * count), np.float32)
+        n = len(step.kind.groups[step.group])
         logits = self.random.integers(-3000, 3000, (height, width, 2 * n)).astype(np.int32)
-        channels = np.array(step.channels, np.int64)
-        outputs = np.searchsorted(GROUPS[step.group], channels)
-        first = step.level == FIRST_LEVEL_OF_GROUP[step.group]
-        planes = planes_of(step.level)[channels]
-        return logits, channels, outputs, planes, first, step.parity
+        rest = (*told_by(step, grey=False), step.begins, step.parity)
+        return logits, (known, self.symbols, *rest)
+
+    def state(self) -> tuple[list[np.ndarray], np.ndarray]:
+        """`known` and `symbols` as they are now."""
+        return [part.copy() for part in self.known], self.symbols.copy()
 
 
-def encode(truth: np.ndarray, seed: int) -> tuple[bytes, list[tuple[np.ndarray, np.ndarray]]]:
-    """The stream, and `known` and `inputs` after each pass."""
-    side = Side(*truth.shape[:2], seed)
-    state = start_encoder()
-    buffer = np.zeros(worst_case_bytes(truth.size * (MOST_BINS + 12)), np.uint8)
-    states = []
-    for level in LEVELS:
-        side.inputs[..., TRUNK_WIDTH:] = 0
-        for step in PASSES[level]:
-            logits, *rest = side.arguments(step)
-            encode_pass(state, buffer, logits, side.table, truth, side.known, side.inputs, *rest)
-            states.append((side.known.copy(), side.inputs.copy()))
-        expected = known_before(truth, level - 1)
-        if level < 8:
-            seen = known_before(truth, level - 1) != 0
-            assert np.array_equal(side.known[seen], expected[seen])
-    return buffer[: finish_encoder(state, buffer)].tobytes(), states
+State = tuple[list[np.ndarray], np.ndarray]
 
 
-def decode(data: bytes, height: int, width: int, seed: int) -> tuple[list, bool]:
+def stages_of(parts: list[np.ndarray]) -> int:
+    return len(parts) - 2
+
+
+def encode(truth: list[np.ndarray], height: int, width: int, seed: int) -> tuple[bytes, list]:
+    """The stream of parts (h, w, C), and the state after each pass."""
+    side = Side(height, width, seed)
+    coder, states = start_encoder(), []
+    bins = sum(part.size for part in truth) * (MOST_BINS + 20)
+    buffer = np.zeros(worst_case_bytes(bins), np.uint8)
+    steps = passes(stages_of(truth))
+    for step, following in zip(steps, [*steps[1:], None], strict=True):
+        logits, rest = side.enter(step)
+        encode_pass(coder, buffer, logits, side.table, truth[step.part], *rest)
+        states.append(side.state())
+        if following is not None and following.level < step.level:
+            expected = known_before([part[None] for part in truth], following.level)
+            for ours, theirs in zip(side.known, expected, strict=True):
+                assert np.array_equal(ours, theirs[0])
+    return buffer[: finish_encoder(coder, buffer)].tobytes(), states
+
+
+def decode(data: bytes, height: int, width: int, seed: int) -> tuple[list[State], bool]:
     side, given = Side(height, width, seed), decoder_input(data)
-    state, states = start_decoder(given), []
-    for level in LEVELS:
-        side.inputs[..., TRUNK_WIDTH:] = 0
-        for step in PASSES[level]:
-            logits, *rest = side.arguments(step)
-            going = decode_pass(state, given, logits, side.table, side.known, side.inputs, *rest)
-            states.append((side.known.copy(), side.inputs.copy()))
-            if not going:
-                return states, False
+    coder, states = start_decoder(given), []
+    for step in passes(stages_of(side.known)):
+        logits, rest = side.enter(step)
+        going = decode_pass(coder, given, logits, side.table, *rest)
+        states.append(side.state())
+        if not going:
+            return states, False
     return states, True
 
 
-@settings(max_examples=40, deadline=None)
-@given(
-    st.integers(0, 10**6), st.integers(1, 4), st.integers(1, 5), st.sampled_from([0.3, 8, 100, 900])
-)
-def test_coefficients_come_back(seed: int, height: int, width: int, scale: float) -> None:
+def some_parts(height: int, width: int, seed: int, scale: float) -> list[np.ndarray]:
+    """Of a picture, with values of about this scale that a first level can tell."""
     random = np.random.default_rng(seed)
-    values = np.rint(random.laplace(0, scale, (height, width, CHANNELS)))
-    truth = values.clip(1 - TOO_LARGE, TOO_LARGE - 1).astype(np.int32)
-    data, states = encode(truth, seed)
-    decoded, whole = decode(data, height, width, seed)
+    found: Parts = empty_parts(1, height, width)
+    stages = len(found) - 2
+    for k, part in enumerate(found):
+        kind = kind_of(k, stages)
+        values = np.rint(random.laplace(0, scale, part.shape)).astype(np.int32)
+        starts = [kind.starts(group, first_level(stages)) for group in range(len(kind.groups))]
+        for channels, start in zip(kind.groups, starts, strict=True):
+            limit = (MOST_STEPS << kind.planes(start)[channels]) - 1
+            part[..., channels] = np.clip(values[..., channels], -limit, limit)
+    return [part[0] for part in found]
+
+
+SIZES = [(1, 1), (4, 4), (5, 3), (9, 14), (16, 16)]
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10**6), st.sampled_from(SIZES), st.sampled_from([0.3, 8, 100, 900, 10000]))
+def test_coefficients_come_back(seed: int, size: tuple[int, int], scale: float) -> None:
+    truth = some_parts(*size, seed, scale)
+    data, states = encode(truth, *size, seed)
+    decoded, whole = decode(data, *size, seed)
     assert whole
-    assert np.array_equal(decoded[-1][0], truth)
+    for ours, theirs in zip(decoded[-1][0], truth, strict=True):
+        assert np.array_equal(ours, theirs)
     # Both ends show the networks the same after every pass.
-    for (known, inputs), (same_known, same_inputs) in zip(states, decoded, strict=True):
-        assert np.array_equal(known, same_known)
-        assert np.array_equal(inputs, same_inputs)
+    for (known, symbols), (same_known, same_symbols) in zip(states, decoded, strict=True):
+        assert all(np.array_equal(a, b) for a, b in zip(known, same_known, strict=True))
+        assert np.array_equal(symbols, same_symbols)
 
 
 def test_a_cut_stream_is_right_as_far_as_it_goes() -> None:
-    random = np.random.default_rng(0)
-    truth = np.rint(random.laplace(0, 20, (3, 3, CHANNELS))).astype(np.int32)
-    data, states = encode(truth, 1)
+    truth = some_parts(10, 9, 0, 20)
+    steps = passes(stages_of(truth))
+    data, states = encode(truth, 10, 9, 1)
     reached = []
     for length in range(len(data)):
-        decoded, whole = decode(data[:length], 3, 3, 1)
+        decoded, whole = decode(data[:length], 10, 9, 1)
         assert not whole
         # Whole passes are those of the encoder; of the last, what is told is as the encoder's.
         for ours, theirs in zip(decoded[:-1], states, strict=False):
-            assert np.array_equal(ours[0], theirs[0])
-        known, inputs = decoded[-1]
-        final, final_inputs = states[len(decoded) - 1]
-        told = inputs[..., TRUNK_WIDTH + CHANNELS :] != 0
-        assert np.array_equal(known[told], final[told])
-        assert np.array_equal(
-            inputs[..., TRUNK_WIDTH:-CHANNELS][told], final_inputs[..., TRUNK_WIDTH:-CHANNELS][told]
-        )
+            assert all(np.array_equal(a, b) for a, b in zip(ours[0], theirs[0], strict=True))
+        known, symbols = decoded[-1]
+        final, final_symbols = states[len(decoded) - 1]
+        part = steps[len(decoded) - 1].part
+        half = symbols.shape[-1] // 2
+        told = symbols[..., half:] != 0
+        assert np.array_equal(known[part][told], final[part][told])
+        assert np.array_equal(symbols[..., :half][told], final_symbols[..., :half][told])
         reached.append((len(decoded), int(told.sum())))
+    # A longer prefix tells at least as much.
     assert reached == sorted(reached)
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.binary(max_size=80), st.integers(0, 100))
-def test_foreign_bytes_tell_of_bounded_coefficients(data: bytes, seed: int) -> None:
-    decoded, _ = decode(data, 2, 2, seed)
-    assert np.abs(decoded[-1][0]).max() <= 2 * TOO_LARGE
+@given(st.binary(max_size=80), st.sampled_from(SIZES), st.integers(0, 100))
+def test_foreign_bytes_tell_of_bounded_coefficients(
+    data: bytes, size: tuple[int, int], seed: int
+) -> None:
+    decoded, _ = decode(data, *size, seed)
+    known = decoded[-1][0]
+    top = first_level(stages_of(known))
+    for part in known:
+        assert np.abs(part).max() < (MOST_STEPS + 1) << (top + 1)
 
 
-@pytest.mark.parametrize("value", [-1300, -1, 0, 1, 31, 32, 1023, 1300, TOO_LARGE - 1])
+@pytest.mark.parametrize("value", [-1300, -1, 0, 1, 31, 32, 1023, 1300, 32 * 64 - 1])
 def test_every_channel_can_hold_the_largest_values(value: int) -> None:
-    truth = np.full((2, 1, CHANNELS), value, np.int32)
-    data, _ = encode(truth, 3)
-    decoded, whole = decode(data, 2, 1, 3)
+    truth = [np.full(part[0].shape, value, np.int32) for part in empty_parts(1, 5, 4)]
+    truth[-1][..., MEANS] = 0
+    data, _ = encode(truth, 5, 4, 3)
+    decoded, whole = decode(data, 5, 4, 3)
     assert whole
-    assert (decoded[-1][0] == value).all()
+    for ours, theirs in zip(decoded[-1][0], truth, strict=True):
+        assert np.array_equal(ours, theirs)
+
+
+def test_symbols_say_by_how_much_the_middle_moved() -> None:
+    """In steps of the plane told, times 64; of what is told nothing it says nothing."""
+    truth = some_parts(9, 8, 5, 60)
+    stages = stages_of(truth)
+    _, states = encode(truth, 9, 8, 5)
+    steps = passes(stages)
+    for step, following, (known, symbols) in zip(steps, [*steps[1:], None], states, strict=True):
+        if following is not None and following.part == step.part:
+            continue
+        # All that a level tells of a part.
+        kind, level = step.kind, step.level
+        before = np.zeros_like(truth[step.part])
+        if level < first_level(stages):
+            before = known_before([part[None] for part in truth], level)[step.part][0]
+        after = known[step.part]
+        half = kind.channels
+        told = symbols[..., half:] != 0
+        channels = {k for each in steps if (each.level, each.part) == (level, step.part)
+                    for k in each.channels}  # fmt: skip
+        assert (told == np.isin(np.arange(half), sorted(channels))).all()
+        plane = 2.0 ** np.maximum(kind.planes(level), 0)
+        # Middles of intervals in the reals; zero's is zero.
+        old = np.where(before != 0, before + np.sign(before) * plane, 0)
+        new = np.where(after != 0, after + np.sign(after) * plane / 2, 0)
+        moved = 64 * (new - old) / plane
+        # What begins with more than one step is said to be new, no more.
+        plain = told & ((before != 0) | (np.abs(after) <= plane))
+        assert np.array_equal(symbols[..., :half][plain], moved[plain])
+        assert np.abs(symbols).max() <= 96
+    assert steps[-1].level == LAST_LEVEL

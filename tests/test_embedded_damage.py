@@ -14,7 +14,7 @@ from codec.picture_header import pack_picture_header
 from codec.profile import load_profile
 from testbed.fuzz.damage import damaged
 
-SIZES = [(8, 8), (1, 1), (32, 32), (5, 19)]
+SIZES = [(8, 8), (1, 1), (32, 32), (5, 19), (3, 5), (100, 3), (40, 24), (66, 65)]
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +40,21 @@ def test_damage_in_a_batch_does_not_spread(codec, streams) -> None:
     found = codec.decode_batch(batch)[7]
     assert np.array_equal(found.image, expected.image)
     assert found.layers_decoded == expected.layers_decoded
+
+
+@pytest.mark.parametrize("number", range(len(SIZES)))
+def test_damage_shows_another_picture_or_none(codec, streams, number) -> None:
+    """Also such as tells of larger coefficients than any picture has: sums may wrap, not fail."""
+    random = np.random.default_rng(number)
+    data = b"".join(streams[number])
+    header = 1 if SIZES[number] == (32, 32) else 5
+    batch = [data[:header] + bytes([value]) * 60 for value in (0, 1, 127, 254, 255)]
+    batch += [data[:header] + random.bytes(200) for _ in range(4)]
+    batch += [data[:header] + damaged(data[header:], random) for _ in range(4)]
+    with np.errstate(all="raise"):
+        found = codec.decode_batch([[ReceivedLayer(each, True)] for each in batch])
+    for each in found:
+        assert each.image is None or each.image.shape == (*SIZES[number], 3)
 
 
 def test_other_versions_and_codes_show_nothing(codec, streams) -> None:

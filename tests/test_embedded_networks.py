@@ -3,29 +3,43 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from decimal import Decimal, localcontext
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
-from codec.convolution import ExactConv
-from codec.embedded.knowledge import log_magnitude, place_of_logit
+from codec.convolution import ExactConv, TrainableConv
+from codec.embedded.knowledge import (
+    DETAIL_LINEAR_SHAPE,
+    LINEAR_SHAPE,
+    log_difference,
+    log_magnitude,
+    log_thresholds,
+    place_of_logit,
+)
 from codec.embedded.networks import (
+    DETAIL_FEATURES,
+    DETAIL_SYMBOLS,
     FEATURES,
+    MOST_BLOCKS,
+    MOST_WIDTH,
+    STAGE_ROWS,
     SYMBOLS,
-    TRUNK_WIDTH,
     ExactLevelBias,
     PictureEstimator,
     PlanePredictor,
+    Size,
     TrainableLevelBias,
     exact_estimator,
     exact_predictor,
-    load_network_integers,
     network_integers,
 )
 from codec.embedded.profile import embedded_profile_from_tensors
-from codec.embedded.schedule import GROUPS, LEVELS
+from codec.embedded.schedule import BLOCK, DETAIL, LEVELS, first_level
+from codec.embedded.slices import UNSLICED_SIDE
+from codec.embedded.transform import SIDE
 from codec.fixed_point import ACTIVATION, BIN_LOGIT, EXACT_BOUND, SIGNED
 from codec.profile import load_profile
 
@@ -41,6 +55,32 @@ def test_no_logarithm_is_near_a_tie() -> None:
     assert table.size == 4096
     assert table[-1] <= 168
     assert (np.diff(table) >= 0).all()
+
+
+def test_no_difference_is_near_a_threshold() -> None:
+    """Differences are over four times the step of a mean, so multiples of the smallest such unit.
+
+    The pictures with the largest means, and so the longest steps, are the largest slices.
+    """
+    stages = (UNSLICED_SIDE // SIDE - 1).bit_length()
+    bits = 2 + first_level(stages) + 1
+    assert (stages, bits) == (8, 19)
+    table = log_thresholds()
+    assert table.size == 127
+    with localcontext() as context:
+        context.prec = 50
+        for n, threshold in enumerate(table, 1):
+            exact = Decimal(2) ** (Decimal(2 * n - 1) / 28) - 1
+            assert abs(Decimal(float(threshold)) - exact) < Decimal("4e-13")
+            units = exact * 2**bits
+            assert abs(units - units.to_integral_value()) / 2**bits > Decimal("1e-12")
+
+
+def test_differences_keep_their_sign_and_end_at_the_limit() -> None:
+    x = np.array([0.0, 2.0**-19, -(2.0**-19), 1.0, -1.0, 3.0, 500, 600, -1e9])
+    assert log_difference(x).tolist() == [0, 0, 0, 14, -14, 28, 126, 127, -127]
+    assert log_difference(x).dtype == np.float32
+    assert np.array_equal(log_difference(np.arange(300.0)), log_magnitude()[:300])
 
 
 def test_no_place_is_near_a_tie() -> None:
@@ -79,28 +119,36 @@ def extreme_integers(network: nn.Module, seed: int) -> dict[str, Tensor]:
     return state
 
 
-def extreme_predictor() -> PlanePredictor:
-    return exact_predictor(extreme_integers(PlanePredictor(ExactConv, ExactLevelBias), 1))
+SMALL = Size(24, 2, 16), Size(16, 1, 24)
+"""Sizes of blocks and details that nobody ships."""
+
+
+def extreme_predictor(*sizes: Size) -> PlanePredictor:
+    return exact_predictor(extreme_integers(PlanePredictor(ExactConv, ExactLevelBias, *sizes), 1))
 
 
 def extreme_estimator() -> PictureEstimator:
     return exact_estimator(extreme_integers(PictureEstimator(ExactConv, ExactLevelBias), 2))
 
 
-@pytest.fixture(params=["shipped", "extreme"], scope="module")
+@pytest.fixture(params=["shipped", "extreme", "small"], scope="module")
 def networks(request: pytest.FixtureRequest) -> dict[str, tuple[nn.Module, int]]:
     """Each network with how many inputs it has."""
     if request.param == "shipped":
         profile = load_profile("embedded")
         predictor, estimator = profile.predictor, profile.estimator
     else:
-        predictor, estimator = extreme_predictor(), extreme_estimator()
-    heads = {f"head {g}": (head, TRUNK_WIDTH + SYMBOLS) for g, head in enumerate(predictor.heads)}
-    return {
-        "trunk": (predictor.trunk, FEATURES),
-        **heads,
+        sizes = SMALL if request.param == "small" else ()
+        predictor, estimator = extreme_predictor(*sizes), extreme_estimator()
+    found = {
+        "trunk of blocks": (predictor.blocks.trunk, FEATURES),
+        "trunk of details": (predictor.details.trunk, DETAIL_FEATURES),
         "estimator": (estimator, FEATURES + SYMBOLS),
     }
+    for part, symbols in ((predictor.blocks, SYMBOLS), (predictor.details, DETAIL_SYMBOLS)):
+        for g, head in enumerate(part.heads):
+            found[f"head {g} of {symbols}"] = (head, part.width + symbols)
+    return found
 
 
 def inputs(count: int, channels: int, height: int = 7, width: int = 9) -> tuple[Tensor, Tensor]:
@@ -115,7 +163,11 @@ def inputs(count: int, channels: int, height: int = 7, width: int = 9) -> tuple[
 
 @torch.inference_mode()
 def evaluate(network: nn.Module, x: Tensor, levels: Tensor) -> Tensor:
-    y: Tensor = network(x, levels)
+    # The trunk of details is told the stage as well.
+    rows = (
+        [levels] if getattr(network, "stage_bias", None) is None else [levels, levels % STAGE_ROWS]
+    )
+    y: Tensor = network(x, *rows)
     return y
 
 
@@ -126,7 +178,7 @@ def test_float32_is_as_exact_as_float64(networks) -> None:
         double = evaluate(deepcopy(network).double(), x.double(), levels)
         assert torch.equal(found.double(), double), name
         assert torch.equal(found, found.round()), name
-        domain = ACTIVATION if name == "trunk" else BIN_LOGIT
+        domain = ACTIVATION if name.startswith("trunk") else BIN_LOGIT
         assert domain.low <= int(found.min()) < int(found.max()) <= domain.high, name
 
 
@@ -146,13 +198,15 @@ def test_threads_batches_and_formats_change_nothing(networks) -> None:
             torch.set_num_threads(1)
 
 
-def test_what_is_far_away_does_not_matter(networks) -> None:
-    """So a picture's slices or a crop see the same; the trunk's seven layers reach seven places."""
-    network, channels = networks["trunk"]
-    x, levels = inputs(1, channels, 24, 20)
+@pytest.mark.parametrize("trunk", ["trunk of blocks", "trunk of details"])
+def test_what_is_far_away_does_not_matter(networks, trunk: str) -> None:
+    """So a picture's slices or a crop see the same: a trunk's layers reach a place each."""
+    network, channels = networks[trunk]
+    reach = 1 + 2 * len(network.blocks)
+    x, levels = inputs(1, channels, 2 * reach + 10, 12)
     whole = evaluate(network, x, levels)
-    part = evaluate(network, x[:, :, :16], levels)
-    assert torch.equal(whole[:, :, :9], part[:, :, :9])
+    part = evaluate(network, x[:, :, : reach + 7], levels)
+    assert torch.equal(whole[:, :, :7], part[:, :, :7])
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU that torch can use")
@@ -190,25 +244,30 @@ def rms(values: Tensor) -> float:
 
 
 @torch.inference_mode()
-def test_the_trainable_predictor_is_the_exact_one_within_rounding() -> None:
+@pytest.mark.parametrize("sizes", [(), SMALL])
+def test_the_trainable_predictor_is_the_exact_one_within_rounding(sizes: tuple[Size, ...]) -> None:
     torch.manual_seed(0)
-    trainable = trained_like(PlanePredictor(), 1)
-    exact = PlanePredictor(ExactConv, ExactLevelBias)
-    load_network_integers(exact, network_integers(trainable))
-    x, levels = inputs(8, FEATURES)
-    seen = trainable.trunk(x / SIGNED.unit, levels) * ACTIVATION.unit
-    error = seen - exact.trunk(x, levels)
-    # Weights are rounded, too, so now and then an activation falls to the next step.
-    assert rms(error) < 1
-    assert rms(error) < 0.02 * rms(seen)
-    x, levels = inputs(8, TRUNK_WIDTH + SYMBOLS)
-    for group, ours, theirs in zip(GROUPS, trainable.heads, exact.heads, strict=True):
-        real = ours(x / SIGNED.unit, levels) * BIN_LOGIT.unit
-        assert real.shape[1] == 2 * len(group)
-        error = real - theirs(x, levels)
-        # A step of the hidden activations is worth eight of the logit's.
-        assert rms(error) < 8
-        assert rms(error) < 0.02 * rms(real)
+    trainable = trained_like(PlanePredictor(TrainableConv, TrainableLevelBias, *sizes), 1)
+    exact = exact_predictor(network_integers(trainable))
+    for kind, name, features in (
+        (BLOCK, "blocks", FEATURES), (DETAIL, "details", DETAIL_FEATURES),
+    ):  # fmt: skip
+        ours, theirs = getattr(trainable, name), getattr(exact, name)
+        assert ours.width == theirs.width
+        x, levels = inputs(8, features)
+        seen = evaluate(ours.trunk, x / SIGNED.unit, levels) * ACTIVATION.unit
+        error = seen - evaluate(theirs.trunk, x, levels)
+        # Weights are rounded, too, so now and then an activation falls to the next step.
+        assert rms(error) < 1
+        assert rms(error) < 0.02 * rms(seen)
+        x, levels = inputs(8, ours.width + 2 * kind.channels)
+        for group, head, exact_head in zip(kind.groups, ours.heads, theirs.heads, strict=True):
+            real = head(x / SIGNED.unit, levels) * BIN_LOGIT.unit
+            assert real.shape[1] == 2 * len(group)
+            error = real - exact_head(x, levels)
+            # A step of the hidden activations is worth eight of the logit's.
+            assert rms(error) < 8
+            assert rms(error) < 0.02 * rms(real)
 
 
 @torch.inference_mode()
@@ -235,20 +294,83 @@ def test_biases_out_of_range_are_refused(value: int) -> None:
         bias.load_integers(table)
 
 
+def tensors_of(sizes: tuple[Size, ...] = SMALL) -> dict[str, Tensor]:
+    """All of a profile with one predictor."""
+    networks = {
+        "predictor": PlanePredictor(ExactConv, ExactLevelBias, *sizes),
+        "estimator": PictureEstimator(ExactConv, ExactLevelBias, 24, 1),
+    }
+    tensors = {
+        f"{prefix}.{key}": value
+        for prefix, network in networks.items()
+        for key, value in extreme_integers(network, 1).items()
+    }
+    tensors["linear"] = torch.zeros(LINEAR_SHAPE, dtype=torch.int16)
+    tensors["detail_linear"] = torch.zeros(DETAIL_LINEAR_SHAPE, dtype=torch.int16)
+    return tensors
+
+
+def test_networks_are_as_large_as_their_weights() -> None:
+    profile = embedded_profile_from_tensors("x", "", tensors_of())
+    assert (profile.predictor.blocks.width, profile.predictor.details.width) == (24, 16)
+    assert len(profile.predictor.blocks.trunk.blocks) == 2
+    assert len(profile.predictor.details.trunk.blocks) == 1
+    assert profile.predictor.blocks.heads[3].second.weight.shape[:2] == (16, 16)
+    assert profile.photographs is None
+    for size in ((64, 64), (1, 4097), (1024, 1024)):
+        assert profile.predictor_for(*size) is profile.predictor
+
+
+def test_photographs_have_a_predictor_of_their_own_if_there_is_one() -> None:
+    tensors = tensors_of()
+    other = extreme_integers(PlanePredictor(ExactConv, ExactLevelBias, *SMALL[::-1]), 3)
+    tensors |= {f"photographs.{key}": value for key, value in other.items()}
+    profile = embedded_profile_from_tensors("x", "", tensors)
+    assert profile.photographs is not None
+    assert profile.photographs.blocks.width == 16
+    for size in ((1, 1), (32, 32), (64, 64), (4096, 1), (1, 4096)):
+        assert profile.predictor_for(*size) is profile.predictor
+    for size in ((64, 65), (1, 4097), (512, 768)):
+        assert profile.predictor_for(*size) is profile.photographs
+    # Half a network is none.
+    some = {k: v for k, v in tensors.items() if k != "photographs.details.heads.1.out.bias"}
+    with pytest.raises(KeyError):
+        embedded_profile_from_tensors("x", "", some)
+
+
 def test_weights_that_do_not_fit_are_refused() -> None:
-    predictor = extreme_integers(PlanePredictor(ExactConv, ExactLevelBias), 1)
-    estimator = extreme_integers(PictureEstimator(ExactConv, ExactLevelBias), 2)
-    tensors = {f"predictor.{k}": v for k, v in predictor.items()}
-    tensors |= {f"estimator.{k}": v for k, v in estimator.items()}
-    tensors["linear"] = torch.zeros(len(LEVELS), 48, 48, 3, 3, dtype=torch.int16)
+    tensors = tensors_of()
     assert embedded_profile_from_tensors("x", "", tensors).name == "x"
-    for key in ("linear", "predictor.trunk.bias.table", "estimator.out.weight"):
+    for key in (
+        "linear", "detail_linear", "predictor.blocks.trunk.bias.table", "estimator.out.weight",
+        "predictor.details.trunk.stage_bias.table", "predictor.blocks.heads.4.second.weight",
+        "predictor.blocks.trunk.blocks.0.second.weight",
+    ):  # fmt: skip
         with pytest.raises(KeyError):
             embedded_profile_from_tensors("x", "", {k: v for k, v in tensors.items() if k != key})
         with pytest.raises(ValueError, match="expected"):
             embedded_profile_from_tensors("x", "", tensors | {key: tensors[key][..., :1]})
+    # A block less is not noticed by its number alone.
+    gap = {k: v for k, v in tensors.items() if not k.startswith("predictor.blocks.trunk.blocks.0.")}
+    with pytest.raises(KeyError):
+        embedded_profile_from_tensors("x", "", gap)
     with pytest.raises(ValueError, match="int16"):
         embedded_profile_from_tensors("x", "", tensors | {"linear": tensors["linear"].int()})
-    inexact = tensors["estimator.out.weight"] * 2 + 1
+    inexact = tensors["estimator.out.weight"] * 4 + 1
     with pytest.raises(ValueError, match="not exact"):
         embedded_profile_from_tensors("x", "", tensors | {"estimator.out.weight": inexact})
+
+
+def test_weights_that_ask_for_too_much_memory_are_refused() -> None:
+    """Before the networks are made; a weight that is repeated costs a file's writer nothing."""
+    tensors = tensors_of()
+    wide = torch.zeros(1, dtype=torch.int16).expand(MOST_WIDTH + 1, 1, 1, 1)
+    for part in ("predictor.blocks", "predictor.details", "estimator"):
+        for name in ("trunk.stem", "heads.0.first"):
+            key = f"{part}.{name}.weight"
+            if key in tensors:
+                with pytest.raises(ValueError, match="at most 512"):
+                    embedded_profile_from_tensors("x", "", tensors | {key: wide})
+        many = {f"{part}.trunk.blocks.{k}.x": wide for k in range(MOST_BLOCKS + 1)}
+        with pytest.raises(ValueError, match="at most 512 channels and 16 blocks"):
+            embedded_profile_from_tensors("x", "", tensors | many)

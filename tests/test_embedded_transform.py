@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-from itertools import product
 from math import cos, pi, sin, tan
 
 import numpy as np
 import pytest
+from extreme_pictures import structured
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from codec.embedded.lifting import shear_factors
-from codec.embedded.transform import CHANNELS, GAIN, coefficients, padded, pixels
+from codec.embedded.transform import (
+    CHANNELS,
+    GAIN,
+    _colours,
+    _planes,
+    coefficients,
+    expected_pixels,
+    padded,
+    pixels,
+)
 
 OVERLAP_ANGLE = -0.3
 NEGATED = (4 * 1 + 3, 4 * 3 + 1)
 """Frequencies (1, 3) and (3, 1) come out with the opposite sign of the DCT's."""
-
-
-def structured(height: int, width: int) -> list[np.ndarray]:
-    """Flat, checkered, stepped and striped pictures of extreme colours."""
-    y, x = np.mgrid[:height, :width]
-    checks = np.stack([(x + y) % 2, (x + y + 1) % 2, (x // 2 + y // 2) % 2], axis=-1)
-    ramp = np.stack([x * 255 // max(width - 1, 1), y * 255 // max(height - 1, 1), x * 0], axis=-1)
-    step = np.stack([x > width // 2, y > height // 2, x > y], axis=-1)
-    flat = [np.broadcast_to(colour, (height, width, 3)) for colour in product((0, 255), repeat=3)]
-    return [each.astype(np.uint8) for each in (checks * 255, ramp, step * 255, *flat)]
 
 
 @pytest.mark.parametrize("height", range(1, 21))
@@ -135,12 +135,36 @@ def test_the_largest_coefficients_come_back_and_stay_below_what_the_schedule_can
 # ------------------------------------------------------------------------------ errors and tables
 
 
-def test_with_fraction_bits_it_is_the_same_picture_within_a_unit() -> None:
-    picture = np.random.default_rng(0).integers(20, 236, (4, 16, 16, 3)).astype(np.uint8)
-    fine = pixels(coefficients(picture) << 4, 16, 16, fraction_bits=4)
-    error = fine.astype(int) - picture
-    assert np.abs(error).max() <= 4
-    assert np.sqrt(np.mean(error**2)) < 1.2
+def test_what_rounding_moved_is_taken_back() -> None:
+    """Of coefficients that are known exactly: no place in a block is off on average."""
+    for seed, kind in enumerate(("noise", "smooth")):
+        random = np.random.default_rng(seed)
+        picture = random.integers(20, 236, (300, 24, 24, 3))
+        if kind == "smooth":
+            small = random.integers(40, 216, (300, 3, 3, 3))
+            wide = small.repeat(8, 1).repeat(8, 2) + np.arange(24)[:, None, None] % 8
+            picture = wide + random.integers(0, 4, picture.shape)
+        shown = expected_pixels(coefficients(picture.astype(np.uint8)) << 4, 24, 24, grey=False)
+        error = shown.astype(int) - picture
+        assert np.abs(error).max() <= 4
+        inside = error[:, 4:-4, 4:-4].reshape(300, 4, 4, 4, 4, 3).mean((0, 1, 3))
+        # Left alone, a block's corner is off by more than one.
+        assert np.abs(inside).max() < 0.25
+        assert np.mean(error**2) < 0.85
+
+
+def test_grey_stays_grey() -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (20, 16, 16, 1)).astype(np.uint8)
+    found = coefficients(picture.repeat(3, -1)) << 4
+    shown = expected_pixels(found, 16, 16, grey=True)
+    assert np.array_equal(shown[..., 0], shown[..., 1])
+    assert np.array_equal(shown[..., 0], shown[..., 2])
+    assert abs((shown.astype(int) - picture).mean()) < 0.1
+
+
+def unrounded(fine: NDArray[np.int32]) -> NDArray[np.float64]:
+    """The inverse of coefficients in sixteenths, without any correction."""
+    return np.asarray(_colours(*_planes(fine), middle=128 * 16, quarter=0) / 16)
 
 
 @pytest.mark.parametrize("colour", range(3))
@@ -152,18 +176,16 @@ def test_errors_have_the_power_that_the_gain_says(colour: int, sigma: float) -> 
     noise = np.zeros(found.shape)
     channels = slice(16 * colour, 16 * colour + 16)
     noise[..., channels] = random.normal(0, sigma, noise[..., channels].shape)
-    shown = pixels(found + np.rint(16 * noise).astype(np.int32), 64, 64, fraction_bits=4)
-    power = np.sum((shown.astype(float) - grey) ** 2)
-    # Whole grey levels add their own error, of 1/12 each.
-    expected = np.sum((noise * GAIN) ** 2) + shown.size / 12
-    assert power == pytest.approx(expected, rel=0.03)
+    shown = unrounded(found + np.rint(16 * noise).astype(np.int32))
+    power = np.sum((shown - grey) ** 2)
+    assert power == pytest.approx(np.sum((noise * GAIN) ** 2), rel=0.03)
 
 
 def test_every_single_frequency_has_the_gain_of_its_colour() -> None:
     for channel in range(CHANNELS):
         found = np.zeros((1, 6, 6, CHANNELS), np.int32)
         found[0, 3, 2, channel] = 64 * 16
-        shown = pixels(found, 24, 24, fraction_bits=4).astype(float) - 128
+        shown = unrounded(found) - 128
         assert np.sum(shown**2) == pytest.approx((64 * GAIN[channel]) ** 2, rel=0.06)
 
 

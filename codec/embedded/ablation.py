@@ -1,6 +1,7 @@
 """What parts of the profile `embedded` bring, measured on pictures with the weights as they are.
 
-    zero order     bits if every bin of a channel and level had its own frequency as probability
+    zero order     bits if every bin of a part's channel and level had its own frequency as
+                   probability
     contexts_h266  bits if the networks' probabilities drove H.266's coder, 6 bits of them
     networks       bits of the networks' probabilities, 16 bits of them: what is used
     middles        quality if every coefficient were shown at its interval's middle
@@ -14,6 +15,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cache
+from itertools import groupby
 
 import numpy as np
 import torch
@@ -21,16 +23,15 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from codec.embedded.bin_engine import PROBABILITY_ONE, start_encoder, worst_case_bytes
-from codec.embedded.knowledge import known_before
 from codec.embedded.pass_coder import MOST_BINS, probability_of_logit
 from codec.embedded.profile import EmbeddedProfile
-from codec.embedded.schedule import GROUPS, LEVELS, PASSES, begun, places_with, planes_of
-from codec.embedded.transform import CHANNELS, coefficients
+from codec.embedded.pyramid import analyse
+from codec.embedded.schedule import Pass, places_with, told_by
+from codec.embedded.transform import CHANNELS
 from codec.embedded.walk import Walk
 from codec.fixed_point import BIN_LOGIT
 
 NONZERO, SIGN, REFINEMENT = 0, 1, 2
-KINDS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,47 +62,67 @@ def h266_bits() -> NDArray[np.float64]:
 
 
 def level_bits(profile: EmbeddedProfile, pictures: NDArray[np.uint8]) -> list[LevelBits]:
-    """Of pictures (B, H, W, 3) of one size. Escapes beyond a first level's step are not counted."""
-    truth = coefficients(pictures)
-    walk = Walk(profile, *truth.shape[:3])
-    p1, h266 = probability_of_logit(), h266_bits()
-    scratch = [np.empty(worst_case_bytes(truth[0].size * MOST_BINS), np.uint8)] * len(truth)
-    out = []
-    for level in LEVELS:
-        walk.begin(level)
-        planes, before = planes_of(level), known_before(truth, level)
-        was_zero = before == 0
-        bits = (np.abs(truth) >> np.maximum(planes, 0)) & np.where(was_zero, -1, 1) != 0
-        counts = np.zeros((KINDS, CHANNELS, 2))
-        network, contexts = 0.0, 0.0
-        for step in PASSES[level]:
-            logits = walk.logits(step)
-            here = places_with(step.parity, *truth.shape[1:3])
-            group = GROUPS[step.group].tolist()
-            for channel in step.channels:
-                at = group.index(channel)
-                for kind, values, chosen in (
-                    (NONZERO, bits, was_zero),
-                    (REFINEMENT, bits, ~was_zero),
-                    (SIGN, truth > 0, was_zero & bits),
-                ):
-                    where = chosen[..., channel] & here
-                    ones = values[..., channel][where]
-                    output = at + len(group) * (kind == SIGN)
-                    p = p1[logits[..., output][where] - BIN_LOGIT.low]
-                    p = np.where(ones, p, PROBABILITY_ONE - p)
-                    network -= float(np.log2(p / PROBABILITY_ONE).sum())
-                    contexts += float(h266[p].sum())
-                    counts[kind, channel] += (~ones).sum(), ones.sum()
+    """Of pictures (B, H, W, 3) of one size, taken for coloured ones, from the first level on.
+
+    Escapes beyond a first level's step are not counted.
+    """
+    truth = analyse(pictures)
+    count, height, width = pictures.shape[:3]
+    walk = Walk(profile, profile.predictor_for(height, width), count, height, width)
+    bins = max(part[0].size for part in truth) * MOST_BINS
+    scratch = [np.empty(worst_case_bytes(bins), np.uint8)] * count
+    found = []
+    for level, steps in groupby(walk.passes, lambda step: step.level):
+        counted = _Counted()
+        for step in steps:
+            walk.enter(step)
+            counted.add(walk, step, truth[step.part])
             # For what it tells the walk; what it writes is not looked at.
-            walk.encode(step, logits, [start_encoder() for _ in truth], scratch, truth)
-        total = counts.sum(-1, keepdims=True)
-        shares = np.log2(np.maximum(counts, 1) / np.maximum(total, 1))
-        zero_order = -float((counts * shares).sum())
-        n = len(truth)
-        out.append(LevelBits(level, zero_order / n, contexts / n, network / n))
-    assert begun(LEVELS[-1]).all()
-    return out
+            walk.encode(step, [start_encoder() for _ in range(count)], scratch, truth)
+        bits = np.array([counted.zero_order, counted.contexts, counted.networks])
+        found.append(LevelBits(level, *(bits / count).tolist()))
+    return found
+
+
+class _Counted:
+    """Bins of one level, with their bits as LevelBits names them."""
+
+    def __init__(self) -> None:
+        self.contexts, self.networks = 0.0, 0.0
+        self._frequencies: dict[tuple[int, int, int], NDArray[np.int64]] = {}
+
+    def add(self, walk: Walk, step: Pass, truth: NDArray[np.int32]) -> None:
+        """Those of a pass that `walk` has entered; truth: (B, h, w, C), of the pass's part."""
+        here = places_with(step.parity, *truth.shape[1:3])
+        logits, known = walk.logits(step)[:, here], walk.known[step.part][:, here]
+        for channel, output, plane in zip(*told_by(step, grey=False), strict=True):
+            values = truth[:, here, channel]
+            was_zero = known[..., channel] == 0
+            bits = np.abs(values) >> plane & np.where(was_zero, -1, 1) != 0
+            half = logits.shape[-1] // 2
+            for kind, ones, chosen, at in (
+                (NONZERO, bits, was_zero, output),
+                (REFINEMENT, bits, ~was_zero, output),
+                (SIGN, values > 0, was_zero & bits, half + output),
+            ):
+                self._add_bins((step.part, channel, kind), ones[chosen], logits[..., at][chosen])
+
+    def _add_bins(
+        self, key: tuple[int, int, int], ones: NDArray[np.bool_], logits: NDArray[np.int32]
+    ) -> None:
+        frequencies = self._frequencies.setdefault(key, np.zeros(2, np.int64))
+        frequencies += (~ones).sum(), ones.sum()
+        p = probability_of_logit()[logits - BIN_LOGIT.low]
+        p = np.where(ones, p, PROBABILITY_ONE - p)
+        self.networks -= float(np.log2(p / PROBABILITY_ONE).sum())
+        self.contexts += float(h266_bits()[p].sum())
+
+    @property
+    def zero_order(self) -> float:
+        """Bits if every bin of a part's channel had its own frequency as probability."""
+        counts = np.array(list(self._frequencies.values()))
+        shares = np.maximum(counts, 1) / np.maximum(counts.sum(-1, keepdims=True), 1)
+        return -float((counts * np.log2(shares)).sum())
 
 
 class _Middles(nn.Module):

@@ -1,8 +1,8 @@
 """The profile `embedded` end to end: one stream, from a coarse base to the exact picture.
 
-    picture --transform--> coefficients (h, w, 48)
+    picture --transform, pyramid of means--> root (1, 1, 3), details (h', w', 9), blocks (h, w, 48)
                                 |
-       level 8 .. -1, group by group, even places before odd:
+       level by level, part by part, group by group, even places before odd:
           what is known --PlanePredictor--> P(bin = 1) --arithmetic coder--> STREAM
                                                                                |
                           cut at the ends of layers: BASE, eight refinements   v
@@ -48,16 +48,12 @@ from codec.embedded.bin_engine import (
     start_encoder,
     worst_case_bytes,
 )
-from codec.embedded.knowledge import ESTIMATE_BITS, estimates
-from codec.embedded.networks import TRUNK_WIDTH
+from codec.embedded.knowledge import estimates, known_of_part
+from codec.embedded.networks import PlanePredictor
 from codec.embedded.pass_coder import MOST_BINS
 from codec.embedded.profile import EmbeddedProfile
-from codec.embedded.schedule import (
-    LAYER_NAMES,
-    LEVELS,
-    PASSES,
-    ends_layer,
-)
+from codec.embedded.pyramid import analyse, synthesise
+from codec.embedded.schedule import BLOCK, LAYER_NAMES, Pass, ends_layer
 from codec.embedded.slices import (
     Box,
     as_layers,
@@ -66,11 +62,11 @@ from codec.embedded.slices import (
     chosen_side,
     received_streams,
 )
-from codec.embedded.transform import CHANNELS, LUMA_CHANNELS, SIDE, coefficients, pixels
+from codec.embedded.transform import LUMA_CHANNELS, SIDE, expected_pixels
 from codec.embedded.walk import PLACES_AT_ONCE, Walk, network_in_chunks
 from codec.picture_header import PictureHeader
 
-BITSTREAM_VERSION = 8
+BITSTREAM_VERSION = 9
 """Of this profile; the paper's profile counts from 1, so that neither reads the other's."""
 
 
@@ -106,22 +102,22 @@ class EmbeddedCodec:
         """See ImageCodec. The budget is ignored: the stream may be cut at any byte."""
         del budget_bytes
         headers = []
-        groups: dict[tuple[int, int, bool], list[tuple[int, Box]]] = defaultdict(list)
+        groups: dict[_Alike, list[tuple[int, Box]]] = defaultdict(list)
         for b, image in enumerate(images):
             check_image(image)
             height, width = image.shape[:2]
             side = chosen_side(height, width, self.slice_side)
             header = PictureHeader(height, width, 0, is_grey(image), side)
             headers.append(header)
+            predictor = self.profile.predictor_for(height, width)
             for box in boxes(height, width, side):
-                groups[(box.height, box.width, header.grey)].append((b, box))
+                groups[_Alike(box.height, box.width, header.grey, predictor)].append((b, box))
         streams: dict[tuple[int, Box], list[bytes]] = {}
-        for (height, width, grey), members in groups.items():
-            step = _pictures_at_once(height, width)
-            for start in range(0, len(members), step):
-                some = members[start : start + step]
+        for alike, members in groups.items():
+            for start in range(0, len(members), alike.at_once):
+                some = members[start : start + alike.at_once]
                 pictures = np.stack([images[b][box.place] for b, box in some])
-                streams.update(zip(some, self._encode_same_size(pictures, grey), strict=True))
+                streams.update(zip(some, self._encode_alike(pictures, alike), strict=True))
         return [
             as_layers(
                 LAYER_NAMES,
@@ -132,31 +128,30 @@ class EmbeddedCodec:
             for b, header in enumerate(headers)
         ]
 
-    def _encode_same_size(self, pictures: NDArray[np.uint8], grey: bool) -> list[list[bytes]]:
+    def _encode_alike(self, pictures: NDArray[np.uint8], alike: _Alike) -> list[list[bytes]]:
         """Each picture's stream, in one piece for each layer."""
-        truth = coefficients(pictures)
-        count, height, width = truth.shape[:3]
-        walk = Walk(self.profile, count, height, width, grey=grey)
+        truth = analyse(pictures)
+        count = len(pictures)
+        walk = alike.walk(self.profile, count)
         buffers = [np.empty(0, np.uint8) for _ in range(count)]
         coders = [start_encoder() for _ in range(count)]
         ends: list[list[int]] = [[] for _ in range(count)]
-        for level in LEVELS:
-            walk.begin(level)
-            for step in PASSES[level]:
-                # Beside the bit a sign and, in unary, a few steps more.
-                room = worst_case_bytes(height * width * len(step.channels) * MOST_BINS)
+        for step, following in zip(walk.passes, [*walk.passes[1:], None], strict=True):
+            places = truth[step.part].shape[1] * truth[step.part].shape[2]
+            # Beside the bit a sign and, in unary, a few steps more.
+            room = worst_case_bytes(places * len(step.channels) * MOST_BINS)
+            for b, coder in enumerate(coders):
+                buffers[b] = _with_room(buffers[b], int(bytes_written(coder)) + room)
+            walk.encode(step, coders, buffers, truth)
+            if ends_layer(step, following):
                 for b, coder in enumerate(coders):
-                    buffers[b] = _with_room(buffers[b], int(bytes_written(coder)) + room)
-                walk.encode(step, walk.logits(step), coders, buffers, truth)
-                if ends_layer(step):
-                    for b, coder in enumerate(coders):
-                        ends[b].append(int(boundary(coder)))
-                    if len(ends[0]) == self.layers:
-                        return [
-                            _cut(buffers[b], ends[b][:-1], int(finish_encoder(coder, buffers[b])))
-                            for b, coder in enumerate(coders)
-                        ]
-        raise AssertionError("the last pass ends the last layer")
+                    ends[b].append(int(boundary(coder)))
+                if len(ends[0]) == self.layers:
+                    break
+        return [
+            _cut(buffers[b], ends[b][:-1], int(finish_encoder(coder, buffers[b])))
+            for b, coder in enumerate(coders)
+        ]
 
     # ------------------------------------------------------------------------------- decoding
 
@@ -166,65 +161,86 @@ class EmbeddedCodec:
         Of a picture in slices, those of which nothing came are filled with the others' mean colour.
         """
         works = [_Work.of(layers) for layers in received]
-        groups: dict[tuple[int, int, bool], list[_Job]] = defaultdict(list)
+        groups: dict[_Alike, list[_Job]] = defaultdict(list)
         for work in works:
             if work is not None:
+                header = work.header
+                predictor = self.profile.predictor_for(header.height, header.width)
                 for job in work.jobs:
-                    groups[(job.box.height, job.box.width, work.header.grey)].append(job)
-        for (height, width, grey), jobs in groups.items():
-            step = _pictures_at_once(height, width)
-            for start in range(0, len(jobs), step):
-                some = jobs[start : start + step]
-                for job, picture in zip(some, self._decode_same_size(some, grey), strict=True):
+                    box = job.box
+                    groups[_Alike(box.height, box.width, header.grey, predictor)].append(job)
+        for alike, jobs in groups.items():
+            for start in range(0, len(jobs), alike.at_once):
+                some = jobs[start : start + alike.at_once]
+                for job, picture in zip(some, self._decode_alike(some, alike), strict=True):
                     job.picture = picture
         return [DecodedImage(None, 0) if work is None else work.joined() for work in works]
 
-    def _decode_same_size(self, jobs: list[_Job], grey: bool) -> list[Image | None]:
-        height, width = jobs[0].box.height, jobs[0].box.width
-        places = -(-height // SIDE), -(-width // SIDE)
-        walk = Walk(self.profile, len(jobs), *places, grey=grey)
+    def _decode_alike(self, jobs: list[_Job], alike: _Alike) -> list[Image | None]:
+        walk = alike.walk(self.profile, len(jobs))
         pictures: list[Image | None] = [None] * len(jobs)
         members = list(range(len(jobs)))
         coders = [start_decoder(job.data) for job in jobs]
-        for level in LEVELS:
-            walk.begin(level)
-            for step in PASSES[level]:
-                going_on = walk.decode(
-                    step,
-                    walk.logits(step),
-                    [coders[b] for b in members],
-                    [jobs[b].data for b in members],
-                )
-                ended = [i for i, going in enumerate(going_on) if not going]
-                if ended:
-                    shown = self._expected(walk, ended, level, (height, width), grey)
-                    for i, picture in zip(ended, shown, strict=True):
-                        pictures[members[i]] = picture
-                    kept = [i for i, going in enumerate(going_on) if going]
-                    members = [members[i] for i in kept]
-                    walk.keep(kept)
-                if not members:
-                    return pictures
-        for b, picture in zip(members, pixels(walk.known, height, width), strict=True):
+        for step in walk.passes:
+            going_on = walk.decode(
+                step, [coders[b] for b in members], [jobs[b].data for b in members]
+            )
+            ended = [i for i, going in enumerate(going_on) if not going]
+            if ended:
+                shown = self._expected(walk, ended, step, alike)
+                for i, picture in zip(ended, shown, strict=True):
+                    pictures[members[i]] = picture
+                kept = [i for i, going in enumerate(going_on) if going]
+                members = [members[i] for i in kept]
+                walk.keep(kept)
+            if not members:
+                return pictures
+        exact = synthesise(walk.known, alike.height, alike.width)
+        for b, picture in zip(members, exact, strict=True):
             pictures[b] = picture
         return pictures
 
     def _expected(
-        self, walk: Walk, rows: list[int], level: int, size: tuple[int, int], grey: bool
+        self, walk: Walk, rows: list[int], step: Pass, alike: _Alike
     ) -> list[Image | None]:
         """The pictures of the walk at `rows`, of which all has been told that will be."""
-        known, symbols = walk.known[rows], walk.inputs[rows][..., TRUNK_WIDTH:]
-        inputs = np.concatenate([walk.before[rows], symbols], axis=-1)
-        logits = network_in_chunks(self.profile.estimator, inputs, level).astype(np.int32)
-        expected = estimates(known, symbols, level, logits)
-        if grey:
+        known, means = walk.known[-1][rows], walk.block_means(step, rows)
+        in_blocks = step.kind is BLOCK
+        symbols = np.zeros((*known.shape[:3], 2 * BLOCK.channels), np.float32)
+        if in_blocks:
+            symbols[:] = walk.symbols[rows]
+        before = known_of_part(known, BLOCK, step.level)
+        inputs = [self.profile.block_features(before, means, step.level), symbols]
+        logits = network_in_chunks(
+            self.profile.estimator, np.concatenate(inputs, axis=-1), step.level
+        ).astype(np.int32)
+        expected = estimates(known, means, symbols, step.level, logits, means_told=in_blocks)
+        if alike.grey:
             expected[..., LUMA_CHANNELS:] = 0
-        shown = pixels(expected, *size, ESTIMATE_BITS)
-        told = [bool(each[..., CHANNELS:].any()) for each in symbols]
-        return [
-            picture if level < LEVELS[0] or any_told else None
-            for picture, any_told in zip(shown, told, strict=True)
-        ]
+        shown = expected_pixels(expected, alike.height, alike.width, grey=alike.grey)
+        if step is not walk.passes[0]:
+            return list(shown)
+        any_told = [bool(walk.symbols[row][..., step.kind.channels].any()) for row in rows]
+        return [picture if told else None for picture, told in zip(shown, any_told, strict=True)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Alike:
+    """What pictures or slices have in common that are coded together."""
+
+    height: int
+    width: int
+    grey: bool
+    predictor: PlanePredictor
+
+    def walk(self, profile: EmbeddedProfile, count: int) -> Walk:
+        return Walk(profile, self.predictor, count, self.height, self.width, grey=self.grey)
+
+    @property
+    def at_once(self) -> int:
+        """How many fit into memory at a time."""
+        places = -(-self.height // SIDE) * -(-self.width // SIDE)
+        return max(1, 4 * PLACES_AT_ONCE // places)
 
 
 @dataclass(slots=True)
@@ -279,11 +295,6 @@ class _Work:
 def is_grey(image: Image) -> bool:
     """Whether the three colours of a picture are equal everywhere."""
     return bool((image[..., 0] == image[..., 1]).all() and (image[..., 0] == image[..., 2]).all())
-
-
-def _pictures_at_once(height: int, width: int) -> int:
-    places = -(-height // SIDE) * -(-width // SIDE)
-    return max(1, 4 * PLACES_AT_ONCE // places)
 
 
 def _with_room(buffer: NDArray[np.uint8], n_bytes: int) -> NDArray[np.uint8]:

@@ -3,11 +3,14 @@
     PlanePredictor      what the next bins will be, given everything told so far
     PictureEstimator    where within its interval each coefficient lies: the picture to show
 
-Both see the coefficients' grid, an eighth of the picture's samples wide and high per channel, and
-serve all levels: every layer adds a bias of its own for each level. The predictor has a trunk,
-evaluated once per level, and for every group a head, evaluated once per pass, which also sees what
-this level has told so far. In the paper's terms both are enhancement networks: they predict what
-the planes that are still missing hold. Here the prediction is a probability for each bin.
+Both see the grid of blocks, a quarter of the picture's width and height, and serve all levels:
+every layer adds a bias of its own for each level. The predictor has a trunk, evaluated once per
+level, and for every group a head, evaluated once per pass, which also sees what this level has told
+so far; and the same once more, smaller, for the details of the pyramid, all stages with one
+network. In the paper's terms both are enhancement networks: they predict what the planes that are
+still missing hold. Here the prediction is a probability for each bin.
+
+How wide and deep a network is, its weights say (`exact_predictor`).
 
 Activations are integers of eight bits in both forms (see codec.convolution), so the encoder and
 every decoder compute the same probabilities.
@@ -15,6 +18,7 @@ every decoder compute the same probabilities.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
 import torch
@@ -28,32 +32,48 @@ from codec.convolution import (
     integer_state,
 )
 from codec.convolution import load_integer_state as load_convolutions
-from codec.embedded.schedule import GROUPS, LEVELS
+from codec.embedded.schedule import BLOCK, DETAIL, LEVELS, PartKind
 from codec.embedded.transform import CHANNELS
 from codec.fixed_point import ACTIVATION, BIN_LOGIT, SIGNED
 
 FEATURES = 2 * CHANNELS + 1
-"""What the levels before have told: see `knowledge.features`."""
+"""What the networks see of blocks before a level: see `knowledge.block_features`."""
 SYMBOLS = 2 * CHANNELS
-"""What this level has told so far: see `knowledge`."""
+"""What this level has told of blocks so far: see `knowledge`."""
+DETAIL_FEATURES = 2 * DETAIL.channels + 2 * 3 + 1
+DETAIL_SYMBOLS = 2 * DETAIL.channels
+STAGE_ROWS = 5
+"""Stages that the details' network tells apart, the finest first; all others are the last."""
 
-TRUNK_WIDTH, TRUNK_BLOCKS, HEAD_WIDTH = 96, 3, 64
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """Of a trunk and its heads."""
+
+    width: int
+    blocks: int
+    head_width: int
+
+
+BLOCK_SIZE, DETAIL_SIZE = Size(96, 3, 64), Size(64, 2, 48)
+"""What is trained unless something else is asked for."""
 ESTIMATOR_WIDTH, ESTIMATOR_BLOCKS = 128, 4
+MOST_WIDTH, MOST_BLOCKS = 512, 16
 _BIAS_LIMIT = 2
 
 
 class BiasFactory(Protocol):
     """The signature that both forms of a level's bias share."""
 
-    def __call__(self, channels: int) -> nn.Module: ...
+    def __call__(self, channels: int, rows: int = ...) -> nn.Module: ...
 
 
 class TrainableLevelBias(nn.Module):
-    """(B,) indices of levels -> (B, C, 1, 1), rounded as activations are."""
+    """(B,) rows of a table -> (B, C, 1, 1), rounded as activations are. A row for each level."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, rows: int = len(LEVELS)) -> None:
         super().__init__()
-        self.table = nn.Embedding(len(LEVELS), channels)
+        self.table = nn.Embedding(rows, channels)
         nn.init.normal_(self.table.weight, std=0.1)
 
     def forward(self, index: Tensor) -> Tensor:
@@ -64,7 +84,7 @@ class TrainableLevelBias(nn.Module):
 
     @torch.no_grad()
     def integers(self) -> Tensor:
-        """int16 (levels, C)."""
+        """int16 (rows, C)."""
         bias = self.table.weight.clamp(-_BIAS_LIMIT, _BIAS_LIMIT) * ACTIVATION.unit
         return torch.round(bias).to(torch.int16)
 
@@ -74,9 +94,9 @@ class ExactLevelBias(nn.Module):
 
     table: Tensor
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, rows: int = len(LEVELS)) -> None:
         super().__init__()
-        self.register_buffer("table", torch.zeros(len(LEVELS), channels))
+        self.register_buffer("table", torch.zeros(rows, channels))
 
     def forward(self, index: Tensor) -> Tensor:
         return self.table[index][:, :, None, None]
@@ -105,61 +125,104 @@ class LevelBlock(nn.Module):
 
 
 class LevelTrunk(nn.Module):
-    """(B, inputs, h, w) SIGNED and (B,) indices of levels -> (B, width, h, w) ACTIVATION."""
+    """(B, inputs, h, w) SIGNED and (B,) rows of levels -> (B, width, h, w) ACTIVATION.
+
+    stages: if not 0, what it sees is a stage of the pyramid: its (B,) rows add a bias too.
+    """
 
     def __init__(
-        self, inputs: int, width: int, blocks: int, conv: ConvFactory, bias: BiasFactory
+        self,
+        inputs: int,
+        width: int,
+        blocks: int,
+        conv: ConvFactory,
+        bias: BiasFactory,
+        stages: int = 0,
     ) -> None:
         super().__init__()
         self.stem, self.bias = conv(inputs, width, source=SIGNED), bias(width)
+        self.stage_bias = bias(width, stages) if stages else None
         self.blocks = nn.ModuleList(LevelBlock(width, conv, bias) for _ in range(blocks))
 
-    def forward(self, x: Tensor, index: Tensor) -> Tensor:
-        x = self.stem(x, residual=self.bias(index))
+    def forward(self, x: Tensor, index: Tensor, stage: Tensor | None = None) -> Tensor:
+        offset = self.bias(index)
+        if self.stage_bias is not None:
+            offset = offset + self.stage_bias(stage)
+        x = self.stem(x, residual=offset)
         for block in self.blocks:
             x = block(x, index)
         return x
 
 
 class GroupHead(nn.Module):
-    """(B, TRUNK_WIDTH + SYMBOLS, h, w) -> (B, 2n, h, w) BIN_LOGIT for the n channels of a group.
+    """(B, trunk's width + symbols, h, w) -> (B, 2n, h, w) BIN_LOGIT for the n channels of a group.
 
     The first n outputs are the logits of the next bit being 1, the others of the sign being plus.
     """
 
-    def __init__(self, channels: int, conv: ConvFactory, bias: BiasFactory) -> None:
+    def __init__(
+        self, inputs: int, width: int, channels: int, conv: ConvFactory, bias: BiasFactory
+    ) -> None:
         super().__init__()
-        self.first = conv(TRUNK_WIDTH + SYMBOLS, HEAD_WIDTH, source=SIGNED)
-        self.bias = bias(HEAD_WIDTH)
-        self.second = conv(HEAD_WIDTH, HEAD_WIDTH)
-        self.out = conv(HEAD_WIDTH, 2 * channels, target=BIN_LOGIT, size=1)
+        self.first = conv(inputs, width, source=SIGNED)
+        self.bias = bias(width)
+        self.second = conv(width, width)
+        self.out = conv(width, 2 * channels, target=BIN_LOGIT, size=1)
 
     def forward(self, x: Tensor, index: Tensor) -> Tensor:
         y: Tensor = self.out(self.second(self.first(x, residual=self.bias(index))))
         return y
 
 
-class PlanePredictor(nn.Module):
-    """`trunk` once per level, `heads[group]` once per pass."""
+class PartPredictor(nn.Module):
+    """For parts of one kind: `trunk` once per level and part, `heads[group]` once per pass."""
 
     def __init__(
-        self, conv: ConvFactory = TrainableConv, bias: BiasFactory = TrainableLevelBias
+        self,
+        kind: PartKind,
+        features: int,
+        size: Size,
+        conv: ConvFactory,
+        bias: BiasFactory,
+        stages: int = 0,
     ) -> None:
         super().__init__()
-        self.trunk = LevelTrunk(FEATURES, TRUNK_WIDTH, TRUNK_BLOCKS, conv, bias)
-        self.heads = nn.ModuleList(GroupHead(len(group), conv, bias) for group in GROUPS)
+        self.width = size.width
+        self.trunk = LevelTrunk(features, size.width, size.blocks, conv, bias, stages)
+        self.heads = nn.ModuleList(
+            GroupHead(size.width + 2 * kind.channels, size.head_width, len(group), conv, bias)
+            for group in kind.groups
+        )
+
+
+class PlanePredictor(nn.Module):
+    """`details` for the stages of the pyramid, `blocks` for the blocks; the root has constants."""
+
+    def __init__(
+        self,
+        conv: ConvFactory = TrainableConv,
+        bias: BiasFactory = TrainableLevelBias,
+        block_size: Size = BLOCK_SIZE,
+        detail_size: Size = DETAIL_SIZE,
+    ) -> None:
+        super().__init__()
+        self.details = PartPredictor(DETAIL, DETAIL_FEATURES, detail_size, conv, bias, STAGE_ROWS)
+        self.blocks = PartPredictor(BLOCK, FEATURES, block_size, conv, bias)
 
 
 class PictureEstimator(nn.Module):
     """(B, FEATURES + SYMBOLS, h, w) SIGNED and (B,) levels -> (B, 48, h, w) BIN_LOGIT."""
 
     def __init__(
-        self, conv: ConvFactory = TrainableConv, bias: BiasFactory = TrainableLevelBias
+        self,
+        conv: ConvFactory = TrainableConv,
+        bias: BiasFactory = TrainableLevelBias,
+        width: int = ESTIMATOR_WIDTH,
+        blocks: int = ESTIMATOR_BLOCKS,
     ) -> None:
         super().__init__()
-        inputs = FEATURES + SYMBOLS
-        self.trunk = LevelTrunk(inputs, ESTIMATOR_WIDTH, ESTIMATOR_BLOCKS, conv, bias)
-        self.out = conv(ESTIMATOR_WIDTH, CHANNELS, target=BIN_LOGIT)
+        self.trunk = LevelTrunk(FEATURES + SYMBOLS, width, blocks, conv, bias)
+        self.out = conv(width, CHANNELS, target=BIN_LOGIT)
 
     def forward(self, x: Tensor, index: Tensor) -> Tensor:
         y: Tensor = self.out(self.trunk(x, index))
@@ -185,12 +248,40 @@ def load_network_integers(network: nn.Module, state: dict[str, Tensor]) -> None:
 
 
 def exact_predictor(state: dict[str, Tensor]) -> PlanePredictor:
-    network = PlanePredictor(ExactConv, ExactLevelBias)
+    """As large as its weights. Raises KeyError or ValueError if they do not fit together."""
+    network = PlanePredictor(
+        ExactConv, ExactLevelBias, _size_of(state, "blocks"), _size_of(state, "details")
+    )
     load_network_integers(network, state)
     return network.eval()
 
 
 def exact_estimator(state: dict[str, Tensor]) -> PictureEstimator:
-    network = PictureEstimator(ExactConv, ExactLevelBias)
+    """As large as its weights. Raises KeyError or ValueError if they do not fit together."""
+    network = PictureEstimator(ExactConv, ExactLevelBias, *_trunk_size(state, "trunk"))
     load_network_integers(network, state)
     return network.eval()
+
+
+def _size_of(state: dict[str, Tensor], part: str) -> Size:
+    width, blocks = _trunk_size(state, f"{part}.trunk")
+    head_width = state[f"{part}.heads.0.first.weight"].shape[0]
+    if head_width > MOST_WIDTH:
+        raise ValueError(f"{part}: expected heads of at most {MOST_WIDTH}, found {head_width}")
+    return Size(width, blocks, head_width)
+
+
+def _trunk_size(state: dict[str, Tensor], trunk: str) -> tuple[int, int]:
+    """Width and blocks. KeyError if there is no such trunk, ValueError if memory does not bear it.
+
+    Blocks are counted by their numbers, so that a missing one is missed when they are loaded.
+    """
+    width = state[f"{trunk}.stem.weight"].shape[0]
+    start = f"{trunk}.blocks."
+    blocks = len({key.removeprefix(start).split(".")[0] for key in state if key.startswith(start)})
+    if width > MOST_WIDTH or blocks > MOST_BLOCKS:
+        raise ValueError(
+            f"{trunk}: expected at most {MOST_WIDTH} channels and {MOST_BLOCKS} blocks, "
+            f"found {width} and {blocks}"
+        )
+    return width, blocks

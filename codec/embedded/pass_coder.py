@@ -6,9 +6,9 @@ For each place of the pass's parity, row by row, and each of its channels:
                 sign; and at the first level of the channel, in unary, how many steps more
     otherwise:  the plane's bit
 
-What was told goes into `known` (schedule.py) and, for the networks to see, into the last SYMBOLS
-channels of the heads' input: first the change of the interval's middle in steps, then which
-coefficients this level has told about, both times SIGNED.unit.
+What was told goes into `known` (knowledge.py) and, for the networks to see, into `symbols`: first
+the change of the interval's middle in steps, then which coefficients this level has told about,
+both times SIGNED.unit.
 """
 
 from __future__ import annotations
@@ -24,19 +24,17 @@ from codec.embedded.bin_engine import (
     encode_bin,
     overrun,
 )
-from codec.embedded.networks import TRUNK_WIDTH
-from codec.embedded.transform import CHANNELS
 from codec.fixed_point import BIN_LOGIT, SIGNED
 from codec.jit import Integer, kernel
 
-MORE = PROBABILITY_ONE * 5 // 64
-"""P that a coefficient is larger than its first level can tell, in PROBABILITY_ONE: .08 in groups
-1 and 3, where it matters most, on CIFAR-10's training half."""
-TOO_LARGE = 1 << 11
-"""No coefficient is: magnitudes stay below 1,300 (tests/test_embedded_transform.py)."""
-MOST_BINS = 1 + 1 + 64
-"""Of a coefficient in one pass: its bit, its sign, and at its first level a bin for each of the
-steps below `TOO_LARGE`, of which the smallest is 32."""
+MORE = PROBABILITY_ONE // 64
+"""P that a coefficient is larger than its first level can tell, in PROBABILITY_ONE: .008 in group
+2, where it matters most, on CIFAR-10's training half, more in pictures with sharper edges."""
+MOST_STEPS = 32
+"""Of a coefficient's first level: blocks' magnitudes stay below 1,300, 21 of the smallest first
+steps, those of root and details below three (tests/test_embedded_pyramid.py)."""
+MOST_BINS = 1 + 1 + MOST_STEPS
+"""Of a coefficient in one pass: its bit, its sign, and at its first level a bin for each step."""
 _TOLD = np.float32(SIGNED.unit)
 _NEW = np.float32(SIGNED.unit * 3 // 2)
 _HALF = np.float32(SIGNED.unit // 2)
@@ -56,21 +54,20 @@ def probability_of_logit() -> NDArray[np.int64]:
 
 @kernel
 def _note(
-    inputs: NDArray[np.float32],
+    symbols: NDArray[np.float32],
     place: tuple[Integer, Integer],
     channel: Integer,
     was_zero: bool,
     sign: Integer,
     bit: Integer,
 ) -> None:
-    """Writes into the heads' input what has been told."""
+    """Writes down what has been told, for the networks to see."""
     y, x = place
-    change = TRUNK_WIDTH + channel
     if was_zero:
-        inputs[y, x, change] = _NEW * np.float32(sign) if bit != 0 else np.float32(0)
+        symbols[y, x, channel] = _NEW * np.float32(sign) if bit != 0 else np.float32(0)
     else:
-        inputs[y, x, change] = _HALF * np.float32(sign if bit != 0 else -sign)
-    inputs[y, x, change + CHANNELS] = _TOLD
+        symbols[y, x, channel] = _HALF * np.float32(sign if bit != 0 else -sign)
+    symbols[y, x, symbols.shape[2] // 2 + channel] = _TOLD
 
 
 @kernel
@@ -81,7 +78,7 @@ def encode_pass(
     p1: NDArray[np.int64],
     truth: NDArray[np.int32],
     known: NDArray[np.int32],
-    inputs: NDArray[np.float32],
+    symbols: NDArray[np.float32],
     channels: NDArray[np.int64],
     outputs: NDArray[np.int64],
     planes: NDArray[np.int64],
@@ -90,9 +87,9 @@ def encode_pass(
 ) -> None:
     """Codes one pass of one picture.
 
-    logits: (h, w, 2n), of the group's head. truth, known: (h, w, 48). inputs: (h, w, TRUNK_WIDTH +
-    SYMBOLS), the heads'. channels: those told, at `outputs` of the head's n; planes: the plane told
-    of each. first: is this the group's first level? `known` and `inputs` are brought up to date.
+    logits: (h, w, 2n), of the group's head. truth, known: (h, w, C), of one part. symbols: (h, w,
+    2C). channels: those told, at `outputs` of the head's n; planes: the plane told of each. first:
+    is this the group's first level? `known` and `symbols` are brought up to date.
     """
     height, width = truth.shape[:2]
     half = logits.shape[2] // 2
@@ -119,7 +116,7 @@ def encode_pass(
                     bit = magnitude & 1
                     encode_bin(state, buffer, probability, bit)
                 known[y, x, channel] = sign * (magnitude << plane)
-                _note(inputs, (y, x), channel, was_zero, sign, bit)
+                _note(symbols, (y, x), channel, was_zero, sign, bit)
 
 
 @kernel
@@ -129,7 +126,7 @@ def decode_pass(
     logits: NDArray[np.int32],
     p1: NDArray[np.int64],
     known: NDArray[np.int32],
-    inputs: NDArray[np.float32],
+    symbols: NDArray[np.float32],
     channels: NDArray[np.int64],
     outputs: NDArray[np.int64],
     planes: NDArray[np.int64],
@@ -155,7 +152,7 @@ def decode_pass(
                     sign = 1 if decode_bin(state, data, plus) != 0 else -1
                     steps = 1
                     if first:
-                        while (steps << plane) < TOO_LARGE and decode_bin(state, data, MORE) != 0:
+                        while steps < MOST_STEPS and decode_bin(state, data, MORE) != 0:
                             steps += 1
                     value = np.int64(sign * (steps << plane))
                 elif bit != 0:
@@ -163,5 +160,5 @@ def decode_pass(
                 if overrun(state):
                     return False
                 known[y, x, channel] = value
-                _note(inputs, (y, x), channel, was_zero, sign, bit)
+                _note(symbols, (y, x), channel, was_zero, sign, bit)
     return True

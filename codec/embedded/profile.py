@@ -1,7 +1,10 @@
 """Everything trained that the profile `embedded` needs, from one safetensors file of integers.
 
-predictor.*   estimator.*     the two networks (networks.py, codec.convolution)
-linear        int16 (levels, 48, 48, 3, 3), the linear prediction (knowledge.features)
+predictor.*   photographs.*   PlanePredictors (networks.py, codec.convolution): of small pictures
+              and, if it is there, of those with more than SMALL_PIXELS pixels
+estimator.*   the PictureEstimator
+linear        int16 (10, 48, 48, 3, 3), the linear prediction of blocks (knowledge.block_features)
+detail_linear int16 (13, 9, 3, 3, 3), that of the pyramid's details (knowledge.detail_features)
 """
 
 from __future__ import annotations
@@ -13,13 +16,22 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from codec.embedded.knowledge import LINEAR_SHAPE, features
+from codec.embedded.knowledge import (
+    DETAIL_LINEAR_SHAPE,
+    LINEAR_SHAPE,
+    block_features,
+    detail_features,
+)
 from codec.embedded.networks import (
     PlanePredictor,
     exact_estimator,
     exact_predictor,
 )
-from codec.embedded.schedule import LEVELS
+from codec.embedded.schedule import FIRST_BLOCK_LEVEL, level_row
+
+SMALL_PIXELS = 64 * 64
+"""Whole pictures of up to so many pixels are taken for thumbnails like CIFAR-10's: they hold more
+detail per pixel than photographs do."""
 
 
 @dataclass(frozen=True)
@@ -29,13 +41,30 @@ class EmbeddedProfile:
     name: str
     sha256: str
     predictor: PlanePredictor
+    photographs: PlanePredictor | None
     estimator: nn.Module
     """A PictureEstimator, or what takes its place in an ablation."""
     linear: NDArray[np.int16]
+    detail_linear: NDArray[np.int16]
 
-    def features(self, known: NDArray[np.int32], level: int) -> NDArray[np.float32]:
-        """See knowledge.features."""
-        return features(known, level, self.linear[LEVELS.index(level)])
+    def predictor_for(self, height: int, width: int) -> PlanePredictor:
+        """Of a picture of so many pixels, be it cut into slices or not."""
+        if self.photographs is None or height * width <= SMALL_PIXELS:
+            return self.predictor
+        return self.photographs
+
+    def block_features(
+        self, known: NDArray[np.int32], means: NDArray[np.int32], level: int
+    ) -> NDArray[np.float32]:
+        """See knowledge.block_features. Levels above those of blocks take their first's weights."""
+        row = max(FIRST_BLOCK_LEVEL - level, 0)
+        return block_features(known, means, level, self.linear[row])
+
+    def detail_features(
+        self, known: NDArray[np.int32], means: NDArray[np.int32], level: int
+    ) -> NDArray[np.float32]:
+        """See knowledge.detail_features."""
+        return detail_features(known, means, level, self.detail_linear[level_row(level)])
 
 
 def embedded_profile_from_tensors(
@@ -47,10 +76,17 @@ def embedded_profile_from_tensors(
         start = f"{prefix}."
         return {k.removeprefix(start): v for k, v in tensors.items() if k.startswith(start)}
 
-    linear = tensors["linear"]
-    if linear.dtype != torch.int16 or tuple(linear.shape) != LINEAR_SHAPE:
-        raise ValueError(f"linear: expected int16 {LINEAR_SHAPE}, found {tuple(linear.shape)}")
+    for key, shape in (("linear", LINEAR_SHAPE), ("detail_linear", DETAIL_LINEAR_SHAPE)):
+        found = tensors[key]
+        if found.dtype != torch.int16 or tuple(found.shape) != shape:
+            raise ValueError(f"{key}: expected int16 {shape}, found {tuple(found.shape)}")
+    photographs = part("photographs")
     return EmbeddedProfile(
-        name, sha256, exact_predictor(part("predictor")), exact_estimator(part("estimator")),
-        linear.numpy(),
-    )  # fmt: skip
+        name,
+        sha256,
+        exact_predictor(part("predictor")),
+        exact_predictor(photographs) if photographs else None,
+        exact_estimator(part("estimator")),
+        tensors["linear"].numpy(),
+        tensors["detail_linear"].numpy(),
+    )

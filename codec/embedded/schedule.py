@@ -1,87 +1,157 @@
-"""In which order a stream tells about the coefficients: levels, groups, parities.
+"""In which order a stream tells about the coefficients: levels, parts, groups, parities.
 
 Level L of the stream tells plane L of every luma coefficient and plane L + 1 of every chroma
 coefficient, which in the picture are steps of about the same size (transform.GAIN). A coefficient
 is 0 until the first plane in which its magnitude has a one; then comes its sign; every later plane
-adds a bit: an embedded quantiser with a dead zone. Levels run from 8, steps of over 400 grey
-levels, to -1, the last bits of chroma.
+adds a bit: an embedded quantiser with a dead zone. The last level is -1, the last bits of chroma.
 
-    level 8    level 7    level 6    level 5    ...    level -1
-       |
-    group 0 (luma's mean), group 1, ... group 5 (chroma's finest)
-       |
-    places whose row + column is even, then the others
+A level goes through the picture's *parts* (pyramid.py) from the coarsest on:
 
-A group at one parity is a *pass*: what the networks know when they predict it is all that came
-before it. A group takes part from the first level that matters for it; should a magnitude be
-larger than that level can tell, the rest follows in unary (`pass_coder.py`).
+    level 11   level 10   ...   level 8   ...   level -1          (of a 32 x 32 picture)
+       |
+    root, the picture's mean (1 x 1)
+    details, of 2 x 2, 4 x 4, ... means: luma's group, chroma's group
+    blocks, from level 8 on: group 0 (luma's lowest frequencies) ... group 4 (chroma's finest)
+       |
+    each group at places whose row + column is even, then at the others
+
+A group of a part at one parity is a *pass*: what the networks know when they predict it is all that
+came before it. A group of the blocks takes part from the first level that matters for it; should a
+magnitude be larger than that level can tell, the rest follows in unary (pass_coder.py).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from codec.embedded.transform import CHANNELS, SIDE
 
-FIRST_LEVEL, LAST_LEVEL = 8, -1
-LEVELS = tuple(range(FIRST_LEVEL, LAST_LEVEL - 1, -1))
+FIRST_BLOCK_LEVEL, LAST_LEVEL = 8, -1
+BLOCK_LEVELS = tuple(range(FIRST_BLOCK_LEVEL, LAST_LEVEL - 1, -1))
+TRAINED_STAGES = 3
+"""Of the pyramid of a 32 x 32 picture."""
+LEVELS = tuple(range(FIRST_BLOCK_LEVEL + TRAINED_STAGES, LAST_LEVEL - 1, -1))
+"""Those that the networks tell apart. Larger pictures have larger means and begin higher; the
+networks take such a level for the first of these."""
 
 
-def _group(channel: int) -> int:
+def first_level(stages: int) -> int:
+    """At which a picture with so many stages begins: each stage doubles the means."""
+    return FIRST_BLOCK_LEVEL + stages
+
+
+def level_row(level: int) -> int:
+    """The row of the networks' tables for a level."""
+    return max(LEVELS[0] - level, 0)
+
+
+class PartKind:
+    """What the parts of one kind have in common.
+
+    colour: (C,), of each channel: 0 is luma. groups: channels of each. first: level at which each
+    group begins, None if at the stream's first.
+    """
+
+    def __init__(
+        self, name: str, colour: list[int], groups: list[list[int]], first: list[int] | None
+    ) -> None:
+        self.name, self.channels = name, len(colour)
+        self.is_chroma: NDArray[np.bool_] = np.array(colour) > 0
+        self.groups = tuple(np.array(group, np.int64) for group in groups)
+        self.first = None if first is None else tuple(first)
+        begin = np.full(self.channels, np.iinfo(np.int32).max, np.int64)
+        for channels, level in zip(self.groups, self.first or (), strict=False):
+            begin[channels] = level
+        self._begin = begin
+
+    def planes(self, level: int) -> NDArray[np.int64]:
+        """(C,): the plane that `level` tells of each channel, or the first that will be told.
+
+        -1 where a channel is complete already.
+        """
+        planes: NDArray[np.int64] = np.minimum(level, self._begin) + self.is_chroma
+        return planes
+
+    def begun(self, level: int) -> NDArray[np.bool_]:
+        """(C,): which channels a level before `level` has told something, if there was one."""
+        return np.asarray(level < self._begin)
+
+    def starts(self, group: int, top: int) -> int:
+        """The first level of a group in a stream that begins with level `top`."""
+        return top if self.first is None else self.first[group]
+
+
+def _block_group(channel: int) -> int:
     colour, frequency = divmod(channel, SIDE * SIDE)
     order = sum(divmod(frequency, SIDE))
     if colour == 0:
-        return min(order, 3)
-    return (1, 2, 4, 4)[order] if order <= 3 else 5
+        return (0, 1, 2)[min(order, 3) - 1]
+    return 1 if order == 1 else 3 if order <= 3 else 4
 
 
-GROUP_OF_CHANNEL: NDArray[np.int64] = np.array([_group(k) for k in range(CHANNELS)])
-GROUPS = tuple(np.flatnonzero(g == GROUP_OF_CHANNEL) for g in range(6))
-"""Channels of each group: luma by rising frequency in 0-3, chroma's means in 1, its lowest
-frequencies in 2, the rest in 4 and 5."""
-
-FIRST_LEVEL_OF_GROUP = (8, 7, 6, 5, 5, 4)
-_FIRST: NDArray[np.int64] = np.array(FIRST_LEVEL_OF_GROUP)[GROUP_OF_CHANNEL]
-_CHROMA: NDArray[np.int64] = (np.arange(CHANNELS) >= SIDE * SIDE).astype(np.int64)
-
-
-def planes_of(level: int) -> NDArray[np.int64]:
-    """(48,): the plane that `level` tells of each channel, or the first that will be told.
-
-    -1 where a channel is complete already.
-    """
-    planes: NDArray[np.int64] = np.minimum(level, _FIRST) + _CHROMA
-    return planes
+MEANS: tuple[int, ...] = (0, SIDE * SIDE, 2 * SIDE * SIDE)
+"""Channels of a block that its mean takes: they are told in the other parts."""
+ROOT = PartKind("root", [0, 1, 2], [[0, 1, 2]], None)
+DETAIL = PartKind("details", [0, 1, 2] * 3, [[0, 3, 6], [1, 2, 4, 5, 7, 8]], None)
+"""Channel 3 b + k: colour k; b = 0 the difference of rows, 1 of columns, 2 of both."""
+BLOCK = PartKind(
+    "blocks",
+    [k // (SIDE * SIDE) for k in range(CHANNELS)],
+    [
+        [k for k in range(CHANNELS) if k not in MEANS and _block_group(k) == group]
+        for group in range(5)
+    ],
+    [8, 7, 6, 6, 5],
+)
+"""Luma by rising frequency in groups 0-2; chroma's lowest frequencies in 1, the rest in 3 and 4."""
 
 
-def begun(level: int) -> NDArray[np.bool_]:
-    """(48,): which channels a level before `level` has told something about."""
-    return np.asarray(level < _FIRST)
+def kind_of(part: int, stages: int) -> PartKind:
+    """Part 0 is the root, parts 1 .. stages are details from coarse to fine, then come blocks."""
+    return ROOT if part == 0 else DETAIL if part <= stages else BLOCK
 
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """One step of the stream; `channels` are those of its group that have a plane here."""
+    """One step of the stream; `channels` are those of its group that have a plane here.
+
+    begins: is this the first level of the group?
+    """
 
     level: int
+    part: int
+    kind: PartKind
     group: int
     parity: int
     channels: tuple[int, ...]
+    begins: bool
 
 
-def _passes_of(level: int) -> tuple[Pass, ...]:
-    found = []
-    for group, channels in enumerate(GROUPS):
-        told = tuple(int(k) for k in channels if planes_of(level)[k] >= 0)
-        if level <= FIRST_LEVEL_OF_GROUP[group] and told:
-            found += [Pass(level, group, parity, told) for parity in (0, 1)]
+@cache
+def passes_of(level: int, stages: int) -> tuple[Pass, ...]:
+    """The passes of one level of pictures with so many stages."""
+    found, top = [], first_level(stages)
+    for part in range(stages + 2):
+        kind = kind_of(part, stages)
+        planes = kind.planes(level)
+        for group, channels in enumerate(kind.groups):
+            told = tuple(int(k) for k in channels if planes[k] >= 0)
+            start = kind.starts(group, top)
+            if level <= start and told:
+                for parity in (0, 1) if part else (0,):
+                    found.append(Pass(level, part, kind, group, parity, told, level == start))
     return tuple(found)
 
 
-PASSES = {level: _passes_of(level) for level in LEVELS}
+@cache
+def passes(stages: int) -> tuple[Pass, ...]:
+    """All of a stream."""
+    levels = range(first_level(stages), LAST_LEVEL - 1, -1)
+    return tuple(step for level in levels for step in passes_of(level, stages))
 
 
 def places_with(parity: int, height: int, width: int) -> NDArray[np.bool_]:
@@ -89,41 +159,40 @@ def places_with(parity: int, height: int, width: int) -> NDArray[np.bool_]:
     return np.asarray(np.add.outer(np.arange(height), np.arange(width)) % 2 == parity)
 
 
-def begins(step: Pass) -> bool:
-    """Whether this is the first level of the pass's group."""
-    return step.level == FIRST_LEVEL_OF_GROUP[step.group]
-
-
 def told_by(
     step: Pass, *, grey: bool
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
     """(channels told, their outputs of the head, their planes); of a grey picture luma's only."""
-    group = GROUPS[step.group].tolist()
-    channels = np.array([k for k in step.channels if not grey or not _CHROMA[k]], np.int64)
+    group = step.kind.groups[step.group].tolist()
+    channels = np.array(
+        [k for k in step.channels if not grey or not step.kind.is_chroma[k]], np.int64
+    )
     outputs = np.array([group.index(k) for k in channels], np.int64)
-    return channels, outputs, planes_of(step.level)[channels]
+    return channels, outputs, step.kind.planes(step.level)[channels]
 
 
 LAYER_ENDS: tuple[tuple[str, int, int], ...] = (
-    ("base", 6, 5),
-    ("plane5", 5, 5),
-    ("plane4low", 4, 2),
-    ("plane4", 4, 5),
-    ("plane3low", 3, 2),
-    ("plane3", 3, 5),
-    ("plane2", 2, 5),
-    ("plane1", 1, 5),
-    ("plane0", -1, 5),
+    ("base", 6, 4),
+    ("plane5", 5, 4),
+    ("plane4low", 4, 1),
+    ("plane4", 4, 4),
+    ("plane3low", 3, 1),
+    ("plane3", 3, 4),
+    ("plane2", 2, 4),
+    ("plane1", 1, 4),
+    ("plane0", -1, 4),
 )
-"""Name, last level and last group of each layer: a base and eight refinements, as in the paper.
-The two planes that most budgets end in are halved."""
+"""Name, last level and last group of blocks of each layer: a base and eight refinements, as in the
+paper. The two planes that most budgets end in are halved."""
 LAYER_NAMES = tuple(name for name, _, _ in LAYER_ENDS)
 
 
-def ends_layer(step: Pass) -> bool:
-    """Whether `step` is the last of a layer."""
-    last = PASSES[step.level][-1]
-    return step.parity == 1 and any(
-        level == step.level and (group == step.group or (group == 5 and step is last))
+def ends_layer(step: Pass, following: Pass | None) -> bool:
+    """Whether `step`, before `following`, is the last of a layer."""
+    if step.kind is not BLOCK or step.parity == 0:
+        return False
+    last = following is None or following.level != step.level
+    return any(
+        level == step.level and (group == step.group or (group == 4 and last))
         for _, level, group in LAYER_ENDS
     )

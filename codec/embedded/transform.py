@@ -53,6 +53,14 @@ _ANGLE = pi / 8
 _OVERLAP_ANGLE = -0.3
 """The best in steps of .1 for luma and for chroma of CIFAR-10's training half."""
 _MIDDLE = 128
+ESTIMATE_BITS = 4
+"""Fractional bits of an estimated coefficient."""
+_ROUNDED_BY: NDArray[np.int32] = np.array(
+    [[-8, 1, 8, 2], [1, 1, 6, 4], [8, 6, 3, 3], [2, 4, 3, 4]], np.int32
+)
+"""[i][j]: by how many sixteenths the exact inverse of a plane's coefficients is on average below
+the inverse without rounding. The same for all colours, for thumbnails and for noise
+(tests/test_embedded_transform.py)."""
 _QUADS = ((0, 0), (0, 1), (1, 0), (1, 1))
 
 
@@ -79,26 +87,50 @@ def coefficients(pictures: NDArray[np.uint8]) -> NDArray[np.int32]:
     return np.stack([block[v][u] for block in blocks for v in range(4) for u in range(4)], axis=-1)
 
 
-def pixels(
-    coefficient: NDArray[np.int32], height: int, width: int, fraction_bits: int = 0
-) -> NDArray[np.uint8]:
-    """The inverse: (B, h, w, 48) int32 -> (B, height, width, 3) uint8.
+def pixels(coefficient: NDArray[np.int32], height: int, width: int) -> NDArray[np.uint8]:
+    """The exact inverse: (B, h, w, 48) int32 -> (B, height, width, 3) uint8.
 
-    With `fraction_bits` the coefficients are in units of 2^-fraction_bits; without, what
-    `coefficients` gave becomes the exact picture. Values are clipped to 0 .. 255.
+    Of coefficients that no picture has, values are clipped to 0 .. 255.
     """
+    picture = _colours(*_planes(coefficient), middle=_MIDDLE, quarter=0)
+    return picture[:, :height, :width].clip(0, 255).astype(np.uint8)
+
+
+def expected_pixels(
+    coefficient: NDArray[np.int32], height: int, width: int, *, grey: bool
+) -> NDArray[np.uint8]:
+    """The pictures (B, height, width, 3) to show for coefficients (B, h, w, 48) that are expected.
+
+    They are in units of 2^-ESTIMATE_BITS, in which the lifting steps hardly round. On the way from
+    the picture they did round, mostly downwards: what that moves a pixel by on average, depending
+    on its place in the block, is taken back. grey: chroma is 0, and nothing of it was rounded.
+    """
+    planes = _planes(coefficient)
+    for plane in planes[:1] if grey else planes:
+        rows, columns = (side // SIDE for side in plane.shape[1:])
+        plane -= np.tile(_ROUNDED_BY, (rows, columns))
+    one = 1 << ESTIMATE_BITS
+    picture = _colours(*planes, middle=_MIDDLE * one, quarter=0 if grey else one // 4)
+    shown = (picture[:, :height, :width] + one // 2) >> ESTIMATE_BITS
+    return shown.clip(0, 255).astype(np.uint8)
+
+
+def _planes(coefficient: NDArray[np.int32]) -> list[NDArray[np.int32]]:
+    """Y (around 0), Co and Cg, (B, 4h, 4w) each."""
     planes = [_plane(coefficient[..., 16 * k : 16 * k + 16]) for k in range(3)]
     for plane in planes:
         _overlap(plane, back=True)
-    y, co, cg = planes[0] + np.int32(_MIDDLE << fraction_bits), planes[1], planes[2]
-    middle = y - (cg >> 1)
-    green = cg + middle
-    blue = middle - (co >> 1)
-    picture = np.stack([blue + co, green, blue], axis=-1)[:, :height, :width]
-    if fraction_bits:
-        picture = (picture + np.int32(1 << (fraction_bits - 1))) >> np.int32(fraction_bits)
-    shown: NDArray[np.uint8] = np.clip(picture, 0, 255).astype(np.uint8)
-    return shown
+    return planes
+
+
+def _colours(
+    y: NDArray[np.int32], co: NDArray[np.int32], cg: NDArray[np.int32], *, middle: int, quarter: int
+) -> NDArray[np.int32]:
+    """(B, 4h, 4w, 3). quarter: what halves of Cg and of Co were rounded down by on average."""
+    between = y + np.int32(middle + quarter) - (cg >> 1)
+    green = cg + between
+    blue = between - (co >> 1) + np.int32(quarter)
+    return np.stack([blue + co, green, blue], axis=-1)
 
 
 def _overlap(plane: NDArray[np.int32], *, back: bool) -> None:

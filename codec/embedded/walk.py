@@ -1,7 +1,8 @@
-"""The walk through levels and passes that encoder and decoder share.
+"""The walk through levels, parts and passes that encoder and decoder share.
 
-    for each level:   features of what is known --trunk--> |
-        for each pass:          what this level has told  -+--head--> logits --> code the pass
+    for each level, for each part from coarse to fine:
+                        features of what is known --trunk--> |
+        for each pass:  what this level has told of the part +--head--> logits --> code the pass
 
 A `Walk` holds pictures of one size at the same place of their streams. Their streams may be cut in
 different places: a picture whose stream has ended leaves the walk (`keep`).
@@ -16,11 +17,22 @@ import torch
 from numpy.typing import NDArray
 
 from codec.device import evaluate
-from codec.embedded.networks import FEATURES, SYMBOLS, TRUNK_WIDTH
+from codec.embedded.knowledge import middles
+from codec.embedded.networks import STAGE_ROWS, PlanePredictor
 from codec.embedded.pass_coder import decode_pass, encode_pass, probability_of_logit
 from codec.embedded.profile import EmbeddedProfile
-from codec.embedded.schedule import LEVELS, Pass, begins, places_with, told_by
-from codec.embedded.transform import CHANNELS, LUMA_CHANNELS
+from codec.embedded.pyramid import Parts, empty_parts, finer_means
+from codec.embedded.root_model import root_logits
+from codec.embedded.schedule import (
+    BLOCK,
+    ROOT,
+    Pass,
+    kind_of,
+    level_row,
+    passes,
+    places_with,
+    told_by,
+)
 from codec.fixed_point import SIGNED
 
 PLACES_AT_ONCE = 1 << 14
@@ -28,76 +40,127 @@ PLACES_AT_ONCE = 1 << 14
 
 
 class Walk:
-    """Pictures whose coefficients have h x w places.
+    """Pictures of height x width pixels, of which nothing is known yet.
 
-    grey: whether they are; then no chroma is coded.
-    known: int32 (B, h, w, 48), what has been told of each coefficient.
-    inputs: float32 (B, h, w, TRUNK_WIDTH + SYMBOLS), of the heads.
-    before: float32 (B, h, w, FEATURES), of the trunk at this level.
+    predictor: the profile's for them. grey: whether they are; then no chroma is coded.
+    known: what has been told of each coefficient, by parts (pyramid.py).
+    means: int32 (B, h, w, 3), those on the present part's grid, with what this level has told.
+    symbols: float32 (B, h, w, 2C), what this level has told of the present part, which has C
+        channels.
     """
 
     def __init__(
-        self, profile: EmbeddedProfile, count: int, height: int, width: int, *, grey: bool = False
+        self,
+        profile: EmbeddedProfile,
+        predictor: PlanePredictor,
+        count: int,
+        height: int,
+        width: int,
+        *,
+        grey: bool = False,
     ) -> None:
-        self.profile, self.grey = profile, grey
-        self.known = np.zeros((count, height, width, CHANNELS), np.int32)
-        self.inputs = np.zeros((count, height, width, TRUNK_WIDTH + SYMBOLS), np.float32)
-        self.before = np.zeros((count, height, width, FEATURES), np.float32)
+        self.profile, self.predictor, self.grey = profile, predictor, grey
+        self.known: Parts = empty_parts(count, height, width)
+        self.stages = len(self.known) - 2
+        self.passes = passes(self.stages)
+        self.means = self.known[0]
+        self._at: tuple[int, int] | None = None
+        self._inputs: NDArray[np.float32] = np.zeros((count, 1, 1, 0), np.float32)
+        self._width = 0
 
     def __len__(self) -> int:
-        return len(self.known)
+        return len(self.known[0])
 
-    def begin(self, level: int) -> None:
-        """Evaluates the trunk: from here on the walk is in `level`, of which nothing is told."""
-        rows, index = _distinct(self.known)
-        self.before = self.profile.features(self.known[rows], level)[index]
-        trunk = self.profile.predictor.trunk
-        seen = network_in_chunks(trunk, self.before[rows], level)
-        self.inputs[..., :TRUNK_WIDTH] = seen[index]
-        self.inputs[..., TRUNK_WIDTH:] = 0
+    @property
+    def symbols(self) -> NDArray[np.float32]:
+        return self._inputs[..., self._width :]
+
+    def enter(self, step: Pass) -> None:
+        """Makes ready for a pass: in a new part or level, of which nothing is told, the trunk."""
+        if self._at == (step.level, step.part):
+            return
+        self._at = (step.level, step.part)
+        known = self.known[step.part]
+        self._width = 0
+        if step.kind is ROOT:
+            self._inputs = np.zeros((*known.shape[:3], 2 * ROOT.channels), np.float32)
+            return
+        self.means = self._finer(step.level, step.part)
+        rows, index = self._distinct()
+        network = self.predictor.blocks if step.kind is BLOCK else self.predictor.details
+        seen = network_in_chunks(
+            network.trunk, self._features(step, rows), step.level, self._stage_row(step)
+        )
+        self._width = network.width
+        channels = network.width + 2 * step.kind.channels
+        self._inputs = np.zeros((*known.shape[:3], channels), np.float32)
+        self._inputs[..., : self._width] = seen[index]
+
+    def _finer(self, level: int, part: int) -> NDArray[np.int32]:
+        """The means on a part's grid from those on the part's before, all of which is told."""
+        before = part - 1
+        planes = kind_of(before, self.stages).planes(level) - 1
+        told = middles(self.known[before], np.maximum(planes, -1))
+        if before == 0:
+            return told
+        return finer_means(self.means, told, self.known[part].shape[1:3])
+
+    def _features(self, step: Pass, rows: slice | list[int]) -> NDArray[np.float32]:
+        known, means = self.known[step.part][rows], self.means[rows]
+        if step.kind is BLOCK:
+            return self.profile.block_features(known, means, step.level)
+        return self.profile.detail_features(known, means, step.level)
+
+    def _stage_row(self, step: Pass) -> int | None:
+        return None if step.kind is BLOCK else min(self.stages - step.part, STAGE_ROWS - 1)
 
     def logits(self, step: Pass) -> NDArray[np.int32]:
         """(B, h, w, 2n) of the head of the pass's group; n = 0 if the pass tells nothing."""
+        known = self.known[step.part]
         if not told_by(step, grey=self.grey)[0].size:
-            return np.zeros((*self.known.shape[:3], 0), np.int32)
-        rows, index = _distinct(self.known)
-        head = self.profile.predictor.heads[step.group]
-        found = network_in_chunks(head, self.inputs[rows], step.level)
+            return np.zeros((*known.shape[:3], 0), np.int32)
+        if step.kind is ROOT:
+            return root_logits(known, step.level - self.stages)
+        rows, index = self._distinct()
+        network = self.predictor.blocks if step.kind is BLOCK else self.predictor.details
+        found = network_in_chunks(network.heads[step.group], self._inputs[rows], step.level)
         return found.astype(np.int32)[index]
 
     def encode(
         self,
         step: Pass,
-        logits: NDArray[np.int32],
         coders: Sequence[NDArray[np.int64]],
         buffers: Sequence[NDArray[np.uint8]],
-        truth: NDArray[np.int32],
+        truth: Parts,
     ) -> None:
-        """Codes a pass of each picture; truth: int32 (B, h, w, 48). See pass_coder.encode_pass."""
+        """Codes a pass of each picture; truth: its parts. See pass_coder.encode_pass."""
+        self.enter(step)
         channels, outputs, planes = told_by(step, grey=self.grey)
         if channels.size:
+            logits, known, symbols = self.logits(step), self.known[step.part], self.symbols
             for b, (coder, buffer) in enumerate(zip(coders, buffers, strict=True)):
                 encode_pass(
-                    coder, buffer, logits[b], probability_of_logit(), truth[b], self.known[b],
-                    self.inputs[b], channels, outputs, planes, begins(step), step.parity,
+                    coder, buffer, logits[b], probability_of_logit(), truth[step.part][b], known[b],
+                    symbols[b], channels, outputs, planes, step.begins, step.parity,
                 )  # fmt: skip
         self._tell_grey(step)
 
     def decode(
         self,
         step: Pass,
-        logits: NDArray[np.int32],
         coders: Sequence[NDArray[np.int64]],
         streams: Sequence[NDArray[np.uint8]],
     ) -> list[bool]:
         """Decodes a pass of each picture; False where the stream ends in it."""
+        self.enter(step)
         channels, outputs, planes = told_by(step, grey=self.grey)
         going_on = [True] * len(self)
         if channels.size:
+            logits, known, symbols = self.logits(step), self.known[step.part], self.symbols
             going_on = [
                 decode_pass(
-                    coder, stream, logits[b], probability_of_logit(), self.known[b],
-                    self.inputs[b], channels, outputs, planes, begins(step), step.parity,
+                    coder, stream, logits[b], probability_of_logit(), known[b],
+                    symbols[b], channels, outputs, planes, step.begins, step.parity,
                 )
                 for b, (coder, stream) in enumerate(zip(coders, streams, strict=True))
             ]  # fmt: skip
@@ -108,44 +171,71 @@ class Walk:
         """Marks a grey picture's chroma as told with the pass: it is 0 and takes no bins."""
         if not self.grey:
             return
-        places = places_with(step.parity, *self.known.shape[1:3])
+        places = places_with(step.parity, *self.known[step.part].shape[1:3])
+        told = self.symbols[..., step.kind.channels :]
         for channel in step.channels:
-            if channel >= LUMA_CHANNELS:
-                self.inputs[:, places, TRUNK_WIDTH + CHANNELS + channel] = SIGNED.unit
+            if step.kind.is_chroma[channel]:
+                told[:, places, channel] = SIGNED.unit
+
+    def block_means(self, step: Pass, rows: list[int]) -> NDArray[np.int32]:
+        """(n, h, w, 3): the means of blocks of the pictures `rows` as they are known in `step`."""
+        if step.kind is BLOCK:
+            return self.means[rows]
+        means = self.means[rows]
+        for part in range(step.part, self.stages + 1):
+            kind, known = kind_of(part, self.stages), self.known[part][rows]
+            planes = kind.planes(step.level)
+            if part == step.part:
+                told = self.symbols[rows][..., kind.channels :] != 0
+                planes = np.maximum(planes - told, -1)
+            middle = middles(known, planes)
+            grid = self.known[part + 1].shape[1:3]
+            means = middle if part == 0 else finer_means(means, middle, grid)
+        return means
 
     def keep(self, members: Sequence[int]) -> None:
         """Leaves only these pictures in the walk."""
         at = list(members)
-        self.known, self.inputs = self.known[at], self.inputs[at]
-        self.before = self.before[at]
+        self.known = [part[at] for part in self.known]
+        self._inputs, self.means = self._inputs[at], self.means[at]
 
+    def _distinct(self) -> tuple[slice | list[int], slice | list[int]]:
+        """(which pictures differ, where each picture is among those).
 
-def _distinct(known: NDArray[np.int32]) -> tuple[slice | list[int], slice | list[int]]:
-    """(which pictures differ, where each picture is among those).
-
-    A sweep decodes one stream cut in many places: equal states are looked at once.
-    """
-    if len(known) == 1:
-        return slice(None), slice(None)
-    first: dict[bytes, int] = {}
-    index = [first.setdefault(each.tobytes(), len(first)) for each in known]
-    if len(first) == len(index):
-        return slice(None), slice(None)
-    return [index.index(i) for i in range(len(first))], index
+        A sweep decodes one stream cut in many places: equal states are looked at once.
+        """
+        if len(self) == 1:
+            return slice(None), slice(None)
+        first: dict[bytes, int] = {}
+        index = [
+            first.setdefault(b"".join(part[b].tobytes() for part in self.known), len(first))
+            for b in range(len(self))
+        ]
+        if len(first) == len(index):
+            return slice(None), slice(None)
+        return [index.index(i) for i in range(len(first))], index
 
 
 @torch.inference_mode()
 def network_in_chunks(
-    network: torch.nn.Module, inputs: NDArray[np.float32], level: int
+    network: torch.nn.Module,
+    inputs: NDArray[np.float32],
+    level: int,
+    stage_row: int | None = None,
 ) -> NDArray[np.float32]:
-    """`network(x, levels)` over (B, h, w, C), in parts of bounded size: float32 (B, h, w, C')."""
+    """`network(x, rows)` over (B, h, w, C), in parts of bounded size: float32 (B, h, w, C').
+
+    With `stage_row` the network is told that as well.
+    """
     count, height, width = inputs.shape[:3]
     step = max(1, PLACES_AT_ONCE // (height * width))
     parts = []
     for start in range(0, count, step):
         # Channels last in memory: what numpy calls (B, h, w, C) is torch's channels_last.
         x = torch.from_numpy(np.ascontiguousarray(inputs[start : start + step])).permute(0, 3, 1, 2)
-        index = torch.full((len(x),), LEVELS.index(level))
-        parts.append(evaluate(network, x, index).permute(0, 2, 3, 1).numpy())
+        rows = [torch.full((len(x),), level_row(level))]
+        if stage_row is not None:
+            rows.append(torch.full((len(x),), stage_row))
+        parts.append(evaluate(network, x, *rows).permute(0, 2, 3, 1).numpy())
     found: NDArray[np.float32] = parts[0] if len(parts) == 1 else np.concatenate(parts)
     return found

@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,12 +19,24 @@ from codec.embedded.schedule import LEVELS
 from codec.embedded.transform import coefficients
 from codec.training.data import PHOTO_CROPS, load_training_data, photo_crops
 
+Kind: TypeAlias = Literal["thumbnails", "photographs"]
+"""What a predictor is for: small whole pictures as CIFAR-10's, or crops of photographs."""
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
 CROP_SIDE = 64
-CROP_FACTORS = (1, 2, 3, 4)
-PHOTO_SHARE = 0.2
-"""Of the batches, if there are photographs: the networks also see what 32x32 pictures have not,
-places far from any edge."""
+CROP_FACTORS: Mapping[Kind, tuple[int, ...]] = {
+    "thumbnails": (1, 2, 3, 4),
+    "photographs": (1, 1, 2),
+}
+"""By which photographs are reduced before they are cropped, all equally often."""
+PHOTO_SHARE: Mapping[Kind, float] = {"thumbnails": 0.2, "photographs": 1.0}
+"""Of the batches, if there are photographs: the networks for thumbnails also see what 32x32
+pictures have not, places far from any edge."""
 GREY_SHARE = 0.03
+HELD_OUT_CROPS = 200
+"""At most; and at most a tenth. They are of the last photographs."""
+LEAST_BATCH = 2
+"""Of a single place of a single picture no normalisation learns anything."""
 _CROP_COST = (CROP_SIDE // 32) ** 2
 
 
@@ -34,16 +47,28 @@ class EmbeddedData:
     `sources` names what they came from, for the manifest.
     """
 
+    kind: Kind
     train: NDArray[np.uint8]
     validation: NDArray[np.uint8]
     crops: NDArray[np.uint8] | None
+    held_out_crops: NDArray[np.uint8] | None
     sources: dict[str, str]
 
+    def held_out(self, count: int) -> NDArray[np.uint8]:
+        """Pictures of the kind that training does not see."""
+        if self.kind == "thumbnails":
+            return self.validation[:count]
+        assert self.held_out_crops is not None
+        return self.held_out_crops[:count]
 
-def load_embedded_data(cifar: Path, photos: Path | None, seed: int) -> EmbeddedData:
+
+def load_embedded_data(
+    cifar: Path, photos: Path | None, seed: int, kind: Kind = "thumbnails"
+) -> EmbeddedData:
     """CIFAR-10's training half and, if given, crops of a folder of PNG photographs.
 
-    Raises SystemExit with one line if files are missing or are something else.
+    kind: "photographs" needs that folder. Raises SystemExit with one line if files are missing or
+    are something else.
     """
     for k in range(1, 6):
         path = cifar / f"data_batch_{k}.bin"
@@ -54,20 +79,30 @@ def load_embedded_data(cifar: Path, photos: Path | None, seed: int) -> EmbeddedD
         if path.stat().st_size == 0 or path.stat().st_size % 3073:
             raise SystemExit(f"{path}: not of CIFAR-10's binary version, records of 3,073 bytes")
     data = load_training_data(cifar, None, seed)
-    crops, sources = None, dict(data.sources)
+    crops, held_out, sources = None, None, dict(data.sources)
     if photos is not None:
         paths = sorted(photos.glob("*.png"))
         if not paths:
             raise SystemExit(f"{photos}: expected PNG photographs, found none")
         try:
-            crops = _channels_last(photo_crops(paths, PHOTO_CROPS, seed, CROP_SIDE, CROP_FACTORS))
+            factors = CROP_FACTORS[kind]
+            crops = _channels_last(photo_crops(paths, PHOTO_CROPS, seed, CROP_SIDE, factors))
         except (OSError, ValueError) as error:
             raise SystemExit(f"{photos}: photographs cannot be used ({error})") from None
         digest = hashlib.sha256(crops.tobytes()).hexdigest()
         sources[f"photograph crops {CROP_SIDE}x{CROP_SIDE}, sha256"] = digest
+        seen = len(crops) - min(HELD_OUT_CROPS, len(crops) // 10)
+        crops, held_out = crops[:seen], crops[seen:]
+    elif kind == "photographs":
+        raise SystemExit("a predictor for photographs needs --photos")
     return EmbeddedData(
-        _channels_last(data.train), _channels_last(data.validation), crops, sources
-    )  # fmt: skip
+        kind,
+        _channels_last(data.train),
+        _channels_last(data.validation),
+        crops,
+        held_out,
+        sources,
+    )
 
 
 def _channels_last(pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -87,7 +122,7 @@ class Batch:
 
 
 class Batches:
-    """Draws batches: CIFAR-10's pictures by index or, now and then, crops of photographs.
+    """Draws batches: CIFAR-10's pictures by index or, as often as the data's kind says, crops.
 
     shares: pictures of each level in a batch, relative to one another. batch: pictures of 32x32;
     of the larger crops there are as many as take the same time, all levels alike.
@@ -99,13 +134,18 @@ class Batches:
         self.data, self.shares, self.batch = data, shares, batch
         self.random = np.random.default_rng(seed)
 
+    @property
+    def count(self) -> int:
+        """Of pictures with an index."""
+        return len(self.data.train)
+
     def draw(self, indices: NDArray[np.int64]) -> Batch:
         """A batch of `data.train[indices]`, or of crops instead."""
         crops, random = self.data.crops, self.random
-        if crops is not None and random.random() < PHOTO_SHARE:
-            n_crops = max(1, self.batch // _CROP_COST)
+        if crops is not None and random.random() < PHOTO_SHARE[self.data.kind]:
+            n_crops = max(LEAST_BATCH, self.batch // _CROP_COST)
             shares: Mapping[int, float] = dict.fromkeys(LEVELS, 1.0)
-            pictures = crops[random.integers(len(crops), size=n_crops)]
+            pictures = turned(crops[random.integers(len(crops), size=n_crops)], random)
         else:
             shares, pictures = self.shares, self.data.train[indices]
         levels, weights = spread(shares, len(pictures), random)
@@ -133,4 +173,12 @@ def varied(pictures: NDArray[np.uint8], random: np.random.Generator) -> NDArray[
     shown[mirrored] = shown[mirrored][:, :, ::-1]
     if random.random() < GREY_SHARE:
         shown[:] = np.round(shown.mean(axis=-1, keepdims=True)).astype(np.uint8)
+    return shown
+
+
+def turned(pictures: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.uint8]:
+    """Square pictures, each with rows and columns exchanged or not."""
+    shown = pictures.copy()
+    exchanged = random.random(len(shown)) < 0.5
+    shown[exchanged] = shown[exchanged].swapaxes(1, 2)
     return shown

@@ -11,46 +11,61 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from codec.embedded.knowledge import known_before
-from codec.embedded.networks import PictureEstimator
-from codec.embedded.schedule import planes_of
-from codec.embedded.transform import GAIN
-from codec.training.embedded_data import Batches, EmbeddedData
-from codec.training.embedded_predictor import (
-    float_features,
-    level_index,
-    network_input,
-    symbols_at,
+from codec.embedded.knowledge import block_features, known_of_part, middles
+from codec.embedded.networks import (
+    ESTIMATOR_BLOCKS,
+    ESTIMATOR_WIDTH,
+    FEATURES,
+    SYMBOLS,
+    PictureEstimator,
 )
-from codec.training.embedded_symbols import random_prefix
+from codec.embedded.pyramid import split
+from codec.embedded.schedule import BLOCK, MEANS, ROOT
+from codec.embedded.transform import CHANNELS, GAIN
+from codec.fixed_point import SIGNED
+from codec.training.embedded_data import Batches
+from codec.training.embedded_linear import Linear
+from codec.training.embedded_predictor import level_index, network_input
+from codec.training.embedded_symbols import known_after, means_of, random_prefix, symbols_of
 from codec.training.loop import LoopSettings, train
+from codec.training.muon import optimisers_for
 
-SHARES = {8: 2, 7: 3, 6: 5, 5: 6, 4: 7, 3: 6, 2: 5, 1: 3, 0: 2, -1: 1}
+SHARES = {
+    11: 1, 10: 1, 9: 1, 8: 2, 7: 3, 6: 5, 5: 6, 4: 7, 3: 6, 2: 5, 1: 3, 0: 2, -1: 1
+}  # fmt: skip
 """Pictures of each level in a batch."""
+MEANS_TOLD = 0.9
+"""Of the streams of a batch these end within blocks, the others before or within the means."""
 LEAST_MSE = 0.02
 """Added to mean squared errors: beyond 65 dB there is nothing to win."""
 
 
 def intervals(
-    coefficient: NDArray[np.int32], level: int, told: NDArray[np.bool_]
+    blocks: NDArray[np.int32],
+    means: NDArray[np.int32],
+    level: int,
+    told: NDArray[np.bool_],
+    means_told: NDArray[np.bool_],
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Middles and half lengths of what is known of coefficients (B, h, w, 48).
+    """Middles and half lengths of what is known of coefficients, (B, h, w, 48).
 
-    told: of which of them the symbol of `level` has come. See knowledge.estimates, which has the
-    same in integers.
+    blocks: the true ones. means: (B, h, w, 3), as they are known. told: (B, h, w, 48), of which
+    coefficients the symbol of `level` has come; means_told: (B,), whether all means' have. See
+    knowledge.estimates, which has the same in integers.
     """
-    planes = planes_of(level)
-    step = np.where(planes >= 0, 1 << np.maximum(planes, 0), 0)
-    sign, known = np.sign(coefficient), np.abs(known_before(coefficient, level))
+    planes = BLOCK.planes(level)
+    step = np.where(planes >= 0, 1 << np.maximum(planes, 0), 0).astype(np.float64)
+    known = known_of_part(blocks, BLOCK, level)
     open_half = np.where(known != 0, step, 2 * step)
-    open_middle = np.where(known != 0, known + step, 0)
     # What is told ends with a whole number, what is still to be told in between.
-    low = np.where(step > 0, np.abs(coefficient) // np.maximum(step, 1) * step, 0)
+    low = known_after(blocks, BLOCK, level)
     told_half = np.where(low != 0, (step - 1) / 2, step - 0.5)
     told_half = np.where(step <= 1, 0.0, told_half)
-    told_middle = np.where(low != 0, low + (step - 1) / 2, 0.0)
-    middle = sign * np.where(told, told_middle, open_middle)
+    told_middle = low + np.sign(low) * np.maximum(step - 1, 0) / 2
+    middle = np.where(told, told_middle, middles(known, planes))
     half = np.where(told, told_half, open_half)
+    middle[..., MEANS] = means
+    half[..., MEANS] = 2.0 ** (ROOT.planes(level) + 1 - means_told[:, None, None, None])
     return middle.astype(np.float32), half.astype(np.float32)
 
 
@@ -59,22 +74,34 @@ def squared_errors(
     coefficient: NDArray[np.int32],
     levels: NDArray[np.int64],
     told: NDArray[np.bool_],
-    linear: NDArray[np.int16],
+    means_told: NDArray[np.bool_],
+    linear: Linear,
     *,
     autocast: bool = False,
 ) -> Tensor:
     """(B,): mean squared error per value of each picture, were streams to end here.
 
-    coefficient, told: (B, h, w, 48). levels: (B,). linear: knowledge.LINEAR_SHAPE.
+    coefficient, told: (B, h, w, 48). levels, means_told: (B,).
     """
-    change = symbols_at(coefficient, levels).change * told
-    seen = np.concatenate(
-        [float_features(coefficient, levels, linear), change, told], axis=-1, dtype=np.float32
-    )
+    parts = split(coefficient)
+    blocks = parts[-1]
+    seen = np.empty((*coefficient.shape[:3], FEATURES + SYMBOLS), np.float32)
     middle, half = (np.empty(coefficient.shape, np.float32) for _ in range(2))
     for level in np.unique(levels).tolist():
         rows = levels == level
-        middle[rows], half[rows] = intervals(coefficient[rows], level, told[rows])
+        some = [part[rows] for part in parts]
+        whole = means_told[rows]
+        means = np.where(
+            whole[:, None, None, None],
+            means_of(some, level, told=True)[-1],
+            means_of(some, level, told=False)[-1],
+        )
+        known = known_of_part(some[-1], BLOCK, level)
+        seen[rows, ..., :FEATURES] = block_features(known, means, level, linear.block_row(level))
+        middle[rows], half[rows] = intervals(some[-1], means, level, told[rows], whole)
+    seen[..., :FEATURES] /= SIGNED.unit
+    seen[..., FEATURES:-CHANNELS] = symbols_of(blocks, BLOCK, levels).change * told
+    seen[..., -CHANNELS:] = told
     with torch.autocast("cpu", dtype=torch.bfloat16, enabled=autocast):
         logits = model(network_input(seen), level_index(levels))
     place = torch.tanh(logits.float()).permute(0, 2, 3, 1)
@@ -84,33 +111,41 @@ def squared_errors(
     return errors
 
 
-def new_estimator(seed: int) -> PictureEstimator:
+def new_estimator(
+    seed: int, width: int = ESTIMATOR_WIDTH, blocks: int = ESTIMATOR_BLOCKS
+) -> PictureEstimator:
     """An untrained network, its memory laid out for speed."""
     torch.manual_seed(seed)
-    model = PictureEstimator()
+    model = PictureEstimator(width=width, blocks=blocks)
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return model
 
 
 def train_estimator(
-    data: EmbeddedData, linear: NDArray[np.int16], settings: LoopSettings
-) -> PictureEstimator:
+    model: PictureEstimator,
+    batches: Batches,
+    linear: Linear,
+    settings: LoopSettings,
+    muon_rate: float,
+) -> None:
     """Trains for the settings' minutes; the checkpoint is `estimator.checkpoint.pt`."""
-    model = new_estimator(settings.seed)
-    batches = Batches(data, SHARES, settings.batch, settings.seed)
 
     def loss_of(indices: NDArray[np.int64]) -> tuple[Tensor, dict[str, float]]:
         batch = batches.draw(indices)
         height, width = batch.coefficients.shape[1:3]
+        means_told = batches.random.random(len(batch.levels)) < MEANS_TOLD
         told = np.concatenate(
             [
                 random_prefix(level, 1, height, width, batches.random)
                 for level in batch.levels.tolist()
             ]
         )
-        mse = squared_errors(model, batch.coefficients, batch.levels, told, linear, autocast=True)
+        told &= means_told[:, None, None, None]
+        mse = squared_errors(
+            model, batch.coefficients, batch.levels, told, means_told, linear, autocast=True
+        )
         psnr_db = 10 * torch.log10(255**2 / (mse.detach() + LEAST_MSE))
         return torch.log(mse + LEAST_MSE).mean(), {"psnr_db": float(psnr_db.mean())}
 
-    train("estimator", model, loss_of, len(data.train), settings)
-    return model
+    optimisers = optimisers_for(model, settings.peak_rate, muon_rate)
+    train("estimator", model, loss_of, batches.count, settings, optimisers)

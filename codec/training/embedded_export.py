@@ -1,9 +1,9 @@
-"""From the two trained networks to the files that the codec loads: integers and a manifest."""
+"""From the trained networks to the files that the codec loads: integers and a manifest."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from safetensors.torch import save
 from torch import Tensor
 
-from codec.embedded.networks import PictureEstimator, PlanePredictor, network_integers
+from codec.embedded.networks import PictureEstimator, PlanePredictor, Size, network_integers
 from codec.embedded.profile import embedded_profile_from_tensors
+from codec.training.embedded_linear import Linear
 from codec.training.embedded_measure import validation_figures
 from codec.training.manifest import write_weights
 
@@ -44,26 +45,51 @@ def load_checkpoint(path: Path) -> Checkpoint:
         raise SystemExit(f"{path}: not a checkpoint of a training ({reason})") from None
 
 
-def embedded_tensors(
-    predictor_state: Mapping[str, Tensor],
-    estimator_state: Mapping[str, Tensor],
-    linear: NDArray[np.int16],
-) -> dict[str, Tensor]:
-    """All that the weights file holds, from state_dicts of PlanePredictor and PictureEstimator.
+def predictor_of(state: Mapping[str, Tensor]) -> PlanePredictor:
+    """The network, as large as its state_dict. KeyError or RuntimeError if it does not fit."""
+    model = PlanePredictor(block_size=_size(state, "blocks"), detail_size=_size(state, "details"))
+    model.load_state_dict(state)
+    return model.eval()
 
-    linear: knowledge.LINEAR_SHAPE. Raises RuntimeError if a state does not fit, ValueError if a
-    network's weights are too large for exact sums.
+
+def estimator_of(state: Mapping[str, Tensor]) -> PictureEstimator:
+    """The same of an estimator."""
+    width, blocks = _trunk_size(state, "trunk")
+    model = PictureEstimator(width=width, blocks=blocks)
+    model.load_state_dict(state)
+    return model.eval()
+
+
+def _size(state: Mapping[str, Tensor], part: str) -> Size:
+    head_width = len(state[f"{part}.heads.0.first.conv.weight"])
+    return Size(*_trunk_size(state, f"{part}.trunk"), head_width)
+
+
+def _trunk_size(state: Mapping[str, Tensor], trunk: str) -> tuple[int, int]:
+    start = f"{trunk}.blocks."
+    blocks = {key.removeprefix(start).split(".")[0] for key in state if key.startswith(start)}
+    return len(state[f"{trunk}.stem.conv.weight"]), len(blocks)
+
+
+def embedded_tensors(
+    states: Mapping[str, Mapping[str, Tensor]], linear: Linear
+) -> dict[str, Tensor]:
+    """All that the weights file holds.
+
+    states: state_dicts of `predictor`, of `estimator` and, if there is one, of `photographs`.
+    Raises KeyError or RuntimeError if a state does not fit, ValueError if a network's weights are
+    too large for exact sums.
     """
-    predictor, estimator = PlanePredictor(), PictureEstimator()
-    predictor.load_state_dict(predictor_state)
-    estimator.load_state_dict(estimator_state)
-    parts = {"predictor": predictor, "estimator": estimator}
     tensors = {
         f"{part}.{key}": value.contiguous()
-        for part, network in parts.items()
-        for key, value in network_integers(network).items()
+        for part, state in states.items()
+        for key, value in network_integers(
+            estimator_of(state) if part == "estimator" else predictor_of(state)
+        ).items()
     }
-    return {**tensors, "linear": torch.from_numpy(linear.copy())}
+    tensors["linear"] = torch.from_numpy(linear.blocks.copy())
+    tensors["detail_linear"] = torch.from_numpy(linear.details.copy())
+    return tensors
 
 
 def write_embedded(
@@ -71,15 +97,19 @@ def write_embedded(
     tensors: dict[str, Tensor],
     validation: NDArray[np.uint8],
     making: dict[str, Any],
+    crops: NDArray[np.uint8] | None = None,
 ) -> dict[str, Any]:
     """Writes `path` (.safetensors) and its manifest (.json), which it returns.
 
-    validation: held-out pictures (N, H, W, 3), coded and decoded by the real codec. making: data,
-    commands and whatever else the manifest shall tell. Nothing is written unless all are exact.
+    validation: held-out pictures (N, H, W, 3), coded and decoded by the real codec; crops: held-out
+    parts of photographs, for the predictor that is for these. making: data, commands and whatever
+    else the manifest shall tell. Nothing is written unless all are exact.
     """
     profile = embedded_profile_from_tensors(PROFILE, "", tensors)
-    figures = validation_figures(profile, validation)
+    figures = {"validation": validation_figures(profile, validation)}
+    if profile.photographs is not None and crops is not None:
+        # As crops they would be small enough to be taken for thumbnails.
+        theirs = replace(profile, predictor=profile.photographs)
+        figures["validation_photographs"] = validation_figures(theirs, crops)
     raw = save(tensors)
-    return write_weights(
-        path, raw, {"bytes": len(raw), "profile": PROFILE, **making}, {"validation": figures}
-    )  # fmt: skip
+    return write_weights(path, raw, {"bytes": len(raw), "profile": PROFILE, **making}, figures)

@@ -13,9 +13,10 @@ from codec.embedded.bin_engine import bytes_written, start_encoder, worst_case_b
 from codec.embedded.codec import EmbeddedCodec, is_grey
 from codec.embedded.pass_coder import MOST_BINS
 from codec.embedded.profile import EmbeddedProfile
-from codec.embedded.schedule import LAYER_NAMES, LEVELS, PASSES
-from codec.embedded.transform import coefficients
+from codec.embedded.pyramid import analyse
+from codec.embedded.schedule import LAYER_NAMES
 from codec.embedded.walk import Walk
+from codec.training.embedded_symbols import levels_of
 
 _AT_ONCE = 100
 _LEAST_MSE = 1e-2
@@ -25,10 +26,10 @@ _LEAST_MSE = 1e-2
 def coded_bits(profile: EmbeddedProfile, pictures: NDArray[np.uint8]) -> NDArray[np.float64]:
     """Bits that each level takes in the arithmetic coder: (N, levels) of pictures (N, H, W, 3).
 
-    The pictures are coded in one piece each. Headers and the stream's last byte, of which on
-    average half is needed, are left out.
+    The levels are embedded_symbols.levels_of(H, W). The pictures are coded in one piece each.
+    Headers and the stream's last byte, of which on average half is needed, are left out.
     """
-    bits = np.zeros((len(pictures), len(LEVELS)))
+    bits = np.zeros((len(pictures), len(levels_of(*pictures.shape[1:3]))))
     greys = np.array([is_grey(picture) for picture in pictures])
     for grey in (False, True):
         of_kind = np.flatnonzero(greys == grey)
@@ -41,17 +42,19 @@ def coded_bits(profile: EmbeddedProfile, pictures: NDArray[np.uint8]) -> NDArray
 def _coded_bits(
     profile: EmbeddedProfile, pictures: NDArray[np.uint8], grey: bool
 ) -> NDArray[np.float64]:
-    truth = coefficients(pictures)
-    walk = Walk(profile, *truth.shape[:3], grey=grey)
+    truth = analyse(pictures)
+    height, width = pictures.shape[1:3]
+    levels, count = levels_of(height, width), len(pictures)
+    predictor = profile.predictor_for(height, width)
+    walk = Walk(profile, predictor, count, height, width, grey=grey)
     # Of what is written only the length is of interest: one buffer serves all.
-    buffer = np.empty(worst_case_bytes(truth[0].size * (len(LEVELS) + MOST_BINS)), np.uint8)
-    coders = [start_encoder() for _ in truth]
-    spent = np.zeros((len(truth), len(LEVELS)))
-    for at, level in enumerate(LEVELS):
-        walk.begin(level)
-        for step in PASSES[level]:
-            walk.encode(step, walk.logits(step), coders, [buffer] * len(coders), truth)
-        spent[:, at] = [_bits_told(coder) for coder in coders]
+    values = sum(part[0].size for part in truth)
+    buffer = np.empty(worst_case_bytes(values * (len(levels) + MOST_BINS)), np.uint8)
+    coders = [start_encoder() for _ in range(count)]
+    spent = np.zeros((count, len(levels)))
+    for step in walk.passes:
+        walk.encode(step, coders, [buffer] * count, truth)
+        spent[:, levels.index(step.level)] = [_bits_told(coder) for coder in coders]
     return np.diff(spent, axis=1, prepend=0.0)
 
 
@@ -105,7 +108,8 @@ def _mse(found: NDArray[np.uint8] | None, image: NDArray[np.uint8]) -> float:
 def validation_figures(profile: EmbeddedProfile, pictures: NDArray[np.uint8]) -> dict[str, Any]:
     """Both of the above for pictures (N, H, W, 3), as the manifest has them."""
     bpp = coded_bits(profile, pictures).mean(0) / (pictures[0].size // 3)
+    levels = levels_of(*pictures.shape[1:3])
     by_level = {
-        str(level): round(float(value), 4) for level, value in zip(LEVELS, bpp, strict=True)
+        str(level): round(float(value), 4) for level, value in zip(levels, bpp, strict=True)
     }
     return {**layer_figures(profile, pictures), "bpp_by_level": by_level}

@@ -1,12 +1,12 @@
 """Trains the predictor of the embedded profile: the cross-entropy of every bin of the stream.
 
 Encoder and decoder evaluate a head once per pass, when all before it is told. Here the truth is
-known, so the passes of a level are independent: a head sees each picture twice, as it is before its
-pass at even and at odd places.
+known, so the parts and passes of a level are independent: a head sees each picture twice, as it is
+before its pass at even and at odd places.
 
     ablations, for comparison at equal time (no codec decodes these):
-    single_pass   heads see nothing of what their own level has told
-    no_linear     the features of the linear prediction are zero
+    single_pass   heads see nothing of what their own level has told of their own part
+    no_linear     the features of the linear predictions are zero
 """
 
 from __future__ import annotations
@@ -20,26 +20,54 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from codec.embedded.knowledge import features, known_before
-from codec.embedded.networks import FEATURES, PlanePredictor
-from codec.embedded.schedule import GROUPS, LEVELS, PASSES, places_with
-from codec.embedded.transform import CHANNELS, SIDE, coefficients
-from codec.fixed_point import SIGNED
-from codec.training.embedded_data import Batches, EmbeddedData
+from codec.embedded.knowledge import block_features, detail_features, known_of_part
+from codec.embedded.networks import (
+    BLOCK_SIZE,
+    DETAIL_FEATURES,
+    FEATURES,
+    STAGE_ROWS,
+    PartPredictor,
+    PlanePredictor,
+    Size,
+)
+from codec.embedded.pyramid import Parts, split
+from codec.embedded.root_model import root_logits
+from codec.embedded.schedule import (
+    BLOCK,
+    DETAIL,
+    FIRST_BLOCK_LEVEL,
+    ROOT,
+    PartKind,
+    kind_of,
+    level_row,
+    places_with,
+)
+from codec.embedded.transform import SIDE, coefficients
+from codec.fixed_point import BIN_LOGIT, SIGNED
+from codec.training.embedded_data import Batches
+from codec.training.embedded_linear import Linear
 from codec.training.embedded_symbols import (
     Symbols,
+    levels_of,
+    means_of,
     symbols_of,
     told_before,
     told_channels,
     unary_bits,
 )
 from codec.training.loop import LoopSettings, train
+from codec.training.muon import optimisers_for
 
 Ablation: TypeAlias = Literal["none", "single_pass", "no_linear"]
 
-SHARES = {8: 2, 7: 2, 6: 3, 5: 4, 4: 6, 3: 6, 2: 6, 1: 5, 0: 4, -1: 2}
+SHARES = {
+    11: 1, 10: 1, 9: 1, 8: 2, 7: 3, 6: 4, 5: 5, 4: 6, 3: 5, 2: 5, 1: 4, 0: 3, -1: 2
+}  # fmt: skip
 """Pictures of each level in a batch."""
-WEIGHTS = {8: 3.0, 7: 3.0, 6: 2.5, 5: 2.0, 4: 1.6, 3: 1.3, 2: 1.0, 1: 0.8, 0: 0.6, -1: 0.6}
+WEIGHTS = {
+    11: 3.0, 10: 3.0, 9: 3.0, 8: 3.0, 7: 3.0, 6: 2.5, 5: 2.0, 4: 1.6, 3: 1.3, 2: 1.0, 1: 0.8,
+    0: 0.7, -1: 0.7,
+}  # fmt: skip
 """A bit of each level in the loss: early ones are in every stream, late ones only in long ones."""
 TABLE_PICTURES = 300
 _AT_ONCE = 50
@@ -52,75 +80,123 @@ def network_input(channels_last: NDArray[np.float32] | Tensor) -> Tensor:
 
 def level_index(levels: NDArray[np.int64]) -> Tensor:
     """Of levels (B,), the rows of the networks' biases."""
-    return torch.from_numpy(LEVELS[0] - levels)
+    return torch.tensor([level_row(level) for level in levels.tolist()])
 
 
 def float_features(
-    coefficient: NDArray[np.int32], levels: NDArray[np.int64], linear: NDArray[np.int16]
-) -> NDArray[np.float32]:
-    """knowledge.features / SIGNED.unit of coefficients (B, h, w, 48), each before its level."""
-    out = np.empty((*coefficient.shape[:3], FEATURES), np.float32)
+    parts: Parts, levels: NDArray[np.int64], linear: Linear
+) -> list[NDArray[np.float32]]:
+    """The codec's features / SIGNED.unit of each part but the root: (B, h', w', features).
+
+    Of each picture as they are when its level has told all of the parts before and nothing of this.
+    """
+    count, kinds = len(levels), [DETAIL] * (len(parts) - 2) + [BLOCK]
+    out = [
+        np.empty(
+            (count, *part.shape[1:3], FEATURES if kind is BLOCK else DETAIL_FEATURES), np.float32
+        )
+        for part, kind in zip(parts[1:], kinds, strict=True)
+    ]
     for level in np.unique(levels).tolist():
         rows = levels == level
-        known = known_before(coefficient[rows], level)
-        out[rows] = features(known, level, linear[LEVELS.index(level)])
-    out /= SIGNED.unit
+        some = [part[rows] for part in parts]
+        all_means = means_of(some, level, told=True)
+        for seen, part, means, kind in zip(out, some[1:], all_means, kinds, strict=True):
+            known = known_of_part(part, kind, level)
+            if kind is BLOCK:
+                seen[rows] = block_features(known, means, level, linear.block_row(level))
+            else:
+                seen[rows] = detail_features(known, means, level, linear.detail_row(level))
+    for seen in out:
+        seen /= SIGNED.unit
     return out
-
-
-def symbols_at(coefficient: NDArray[np.int32], levels: NDArray[np.int64]) -> Symbols:
-    """The symbols of coefficients (B, h, w, 48), of each picture those of its level."""
-    shape = coefficient.shape
-    fresh, bit, plus = (np.empty(shape, np.bool_) for _ in range(3))
-    change = np.empty(shape, np.float32)
-    for level in np.unique(levels).tolist():
-        rows = levels == level
-        found = symbols_of(coefficient[rows], level)
-        fresh[rows], bit[rows], plus[rows] = found.fresh, found.bit, found.plus
-        change[rows] = found.change
-    return Symbols(fresh, bit, plus, change)
 
 
 def predicted_bits(
     model: PlanePredictor,
     coefficient: NDArray[np.int32],
     levels: NDArray[np.int64],
-    linear: NDArray[np.int16],
+    linear: Linear,
     ablation: Ablation = "none",
     *,
     autocast: bool = False,
 ) -> Tensor:
     """(B,): bits that the level of each picture takes, given all before; differentiable.
 
-    coefficient: (B, h, w, 48). levels: (B,). linear: knowledge.LINEAR_SHAPE. autocast: convolve in
+    coefficient: (B, h, w, 48). levels: (B,), none above the pictures' first. autocast: convolve in
     bfloat16, which holds activations and features exactly. Chroma is counted of grey pictures too.
     """
-    seen = float_features(coefficient, levels, linear)
-    if ablation == "no_linear":
-        seen[..., CHANNELS : 2 * CHANNELS] = 0
-    symbols = symbols_at(coefficient, levels)
-    index = level_index(levels)
-    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=autocast):
-        trunk = model.trunk(network_input(seen), index)
-    bits = torch.zeros(len(coefficient))
+    parts = split(coefficient)
+    stages = len(parts) - 2
+    bits = _unary_bits(parts, levels) + _root_bits(parts[0], levels, stages)
+    for at, seen in enumerate(float_features(parts, levels, linear), start=1):
+        kind = kind_of(at, stages)
+        rows = np.arange(len(levels))
+        if kind is BLOCK:
+            rows = np.flatnonzero(levels <= FIRST_BLOCK_LEVEL)
+        if not rows.size:
+            continue
+        if ablation == "no_linear":
+            seen[..., kind.channels : 2 * kind.channels] = 0
+        index = level_index(levels[rows])
+        network = model.blocks if kind is BLOCK else model.details
+        stage = () if kind is BLOCK else (torch.full_like(index, min(stages - at, STAGE_ROWS - 1)),)
+        symbols = symbols_of(parts[at][rows], kind, levels[rows])
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=autocast):
+            trunk = network.trunk(network_input(seen[rows]), index, *stage)
+            found = _part_bits(network, kind, trunk, symbols, index, ablation)
+        bits = bits.index_add(0, torch.from_numpy(rows), found)
+    return bits
+
+
+def _unary_bits(parts: Parts, levels: NDArray[np.int64]) -> Tensor:
+    stages, bits = len(parts) - 2, np.zeros(len(levels), np.float32)
     for level in np.unique(levels).tolist():
         rows = levels == level
-        bits[rows] = torch.from_numpy(unary_bits(coefficient[rows], level)).float()
-    for group in range(len(GROUPS)):
-        taking_part = [lv for lv in LEVELS if any(step.group == group for step in PASSES[lv])]
-        rows = np.flatnonzero(np.isin(levels, taking_part))
+        for at, part in enumerate(parts):
+            bits[rows] += unary_bits(part[rows], kind_of(at, stages), level, stages)
+    return torch.from_numpy(bits)
+
+
+def _root_bits(root: NDArray[np.int32], levels: NDArray[np.int64], stages: int) -> Tensor:
+    """(B,): bits of the root (B, 1, 1, 3), predicted by constants."""
+    logits = np.empty((*root.shape[:3], 2 * ROOT.channels), np.float32)
+    for level in np.unique(levels).tolist():
+        rows = levels == level
+        known = known_of_part(root[rows], ROOT, level)
+        logits[rows] = root_logits(known, level - stages) / np.float32(BIN_LOGIT.unit)
+    symbols = symbols_of(root, ROOT, levels)
+    everyone = np.arange(len(levels))
+    return _group_bits(
+        torch.from_numpy(logits), ROOT, 0, symbols, everyone, level_index(levels)
+    )  # fmt: skip
+
+
+def _part_bits(
+    network: PartPredictor,
+    kind: PartKind,
+    trunk: Tensor,
+    symbols: Symbols,
+    index: Tensor,
+    ablation: Ablation,
+) -> Tensor:
+    """(B,): bits of one part. trunk: what the network's trunk makes of its features."""
+    bits = torch.zeros(len(index))
+    for group, channels in enumerate(kind.groups):
+        taking_part = told_channels(kind)[index.numpy()][:, channels].any(1)
+        rows = np.flatnonzero(taking_part)
         if rows.size:
             at = torch.from_numpy(rows)
-            with torch.autocast("cpu", dtype=torch.bfloat16, enabled=autocast):
-                logits = _both_parities(
-                    model, group, trunk[at], symbols.change[rows], index[at], ablation
-                )
-            bits = bits.index_add(0, at, _group_bits(logits, group, symbols, rows, index[at]))
+            logits = _both_parities(
+                network, kind, group, trunk[at], symbols.change[rows], index[at], ablation
+            )
+            bits = bits.index_add(0, at, _group_bits(logits, kind, group, symbols, rows, index[at]))
     return bits
 
 
 def _both_parities(
-    model: PlanePredictor,
+    network: PartPredictor,
+    kind: PartKind,
     group: int,
     trunk: Tensor,
     change: NDArray[np.float32],
@@ -131,24 +207,29 @@ def _both_parities(
     height, width = change.shape[1:3]
     views = []
     for parity in (0, 1):
-        told = told_before(group, parity, height, width)[index.numpy()]
+        told = told_before(kind, group, parity, height, width)[index.numpy()]
         if ablation == "single_pass":
             told = np.zeros_like(told)
         symbols = np.concatenate([change * told, told], axis=-1, dtype=np.float32)
         views.append(torch.cat([trunk, network_input(symbols)], 1))
-    logits = model.heads[group](torch.cat(views), torch.cat([index, index])).float()
+    logits = network.heads[group](torch.cat(views), torch.cat([index, index])).float()
     even, odd = logits.permute(0, 2, 3, 1).chunk(2)
     return torch.where(torch.from_numpy(places_with(0, height, width))[..., None], even, odd)
 
 
 def _group_bits(
-    logits: Tensor, group: int, symbols: Symbols, rows: NDArray[np.int64], index: Tensor
+    logits: Tensor,
+    kind: PartKind,
+    group: int,
+    symbols: Symbols,
+    rows: NDArray[np.int64],
+    index: Tensor,
 ) -> Tensor:
-    """(B,): cross-entropy of a group's bits and signs, in bits."""
-    channels = GROUPS[group]
+    """(B,): cross-entropy of a group's bits and signs, in bits. logits: of the pictures `rows`."""
+    channels = kind.groups[group]
     of_group = np.ix_(rows, *map(np.arange, logits.shape[1:3]), channels)
     bit, plus = symbols.bit[of_group], symbols.plus[of_group]
-    told = told_channels()[index.numpy()][:, None, None, channels]
+    told = told_channels(kind)[index.numpy()][:, None, None, channels]
     signed = told & symbols.fresh[of_group] & bit
     bit_logits, sign_logits = logits.chunk(2, dim=-1)
     nats = _nats(bit_logits, bit) * torch.from_numpy(told)
@@ -161,20 +242,24 @@ def _nats(logits: Tensor, bins: NDArray[np.bool_]) -> Tensor:
     return F.binary_cross_entropy_with_logits(logits, target, reduction="none")
 
 
-def new_predictor(seed: int) -> PlanePredictor:
-    """An untrained network, its memory laid out for speed."""
+def new_predictor(seed: int, size: Size = BLOCK_SIZE) -> PlanePredictor:
+    """An untrained network, its memory laid out for speed. size: of the part for blocks."""
     torch.manual_seed(seed)
-    model = PlanePredictor()
+    model = PlanePredictor(block_size=size)
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return model
 
 
 def train_predictor(
-    data: EmbeddedData, linear: NDArray[np.int16], settings: LoopSettings, ablation: Ablation
-) -> PlanePredictor:
-    """Trains for the settings' minutes; the checkpoint is `predictor.checkpoint.pt`."""
-    model = new_predictor(settings.seed)
-    batches = Batches(data, SHARES, settings.batch, settings.seed)
+    name: str,
+    model: PlanePredictor,
+    batches: Batches,
+    linear: Linear,
+    settings: LoopSettings,
+    ablation: Ablation,
+    muon_rate: float,
+) -> None:
+    """Trains for the settings' minutes; the checkpoint is `<name>.checkpoint.pt`."""
 
     def loss_of(indices: NDArray[np.int64]) -> tuple[Tensor, dict[str, float]]:
         batch = batches.draw(indices)
@@ -186,15 +271,15 @@ def train_predictor(
         worth = torch.tensor([WEIGHTS[level] for level in batch.levels.tolist()])
         return (worth * bpp).sum(), {"bpp": float(bpp.detach().sum())}
 
-    train("predictor", model, loss_of, len(data.train), settings)
-    return model
+    optimisers = optimisers_for(model, settings.peak_rate, muon_rate)
+    train(name, model, loss_of, batches.count, settings, optimisers)
 
 
 @torch.inference_mode()
 def bpp_by_level(
     model: PlanePredictor,
     pictures: NDArray[np.uint8],
-    linear: NDArray[np.int16],
+    linear: Linear,
     ablation: Ablation = "none",
 ) -> dict[int, float]:
     """Mean bits per pixel that each level takes of pictures (N, H, W, 3), by the real numbers.
@@ -202,12 +287,13 @@ def bpp_by_level(
     Nothing is rounded but the activations, and the stream's header is left out.
     """
     model.eval()
-    sums = dict.fromkeys(LEVELS, 0.0)
+    levels = levels_of(*pictures.shape[1:3])
+    sums = dict.fromkeys(levels, 0.0)
     for start in range(0, len(pictures), _AT_ONCE):
         truth = coefficients(pictures[start : start + _AT_ONCE])
-        for level in LEVELS:
-            levels = np.full(len(truth), level)
-            sums[level] += float(predicted_bits(model, truth, levels, linear, ablation).sum())
+        for level in levels:
+            at = np.full(len(truth), level)
+            sums[level] += float(predicted_bits(model, truth, at, linear, ablation).sum())
     pixels = pictures.size / 3
     return {level: bits / pixels for level, bits in sums.items()}
 

@@ -2,50 +2,72 @@
 
     testbed train embedded --cifar DIR --photos DIR --out DIR --minutes M
 
-First the linear prediction is fitted, then predictor and estimator are trained; neither sees the
-other, so they may train at the same time in two processes that share the folder:
+First the linear predictions are fitted, then predictor and estimator are trained; neither sees the
+other, so they may train at the same time in processes that share the folder:
 
-    testbed train embedded ... --part predictor --minutes 70 &
-    testbed train embedded ... --part estimator --minutes 60 &
+    testbed train embedded ... --part predictor --width 144 --blocks 4 --head-width 80 &
+    testbed train embedded ... --part predictor --kind photographs &
+    testbed train embedded ... --part estimator --estimator-width 192 --estimator-blocks 5 &
     wait; testbed train embedded ... --minutes 0        # writes the weights and the manifest
 
-What was interrupted goes on from its last checkpoint. `--ablate` trains a crippled predictor and
-prints what it costs.
+What was interrupted goes on from its last checkpoint. `--start-from` begins with the networks of a
+finished run, which may be smaller. `--ablate` trains a crippled predictor and prints what it costs.
 """
 
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
+from torch import nn
 
-from codec.training.embedded_data import EmbeddedData, load_embedded_data
-from codec.training.embedded_estimator import train_estimator
+from codec.embedded.networks import (
+    BLOCK_SIZE,
+    ESTIMATOR_BLOCKS,
+    ESTIMATOR_WIDTH,
+    MOST_BLOCKS,
+    MOST_WIDTH,
+    Size,
+)
+from codec.training import embedded_estimator, embedded_predictor
+from codec.training.embedded_data import (
+    KINDS,
+    LEAST_BATCH,
+    Batches,
+    EmbeddedData,
+    Kind,
+    load_embedded_data,
+)
+from codec.training.embedded_estimator import new_estimator, train_estimator
 from codec.training.embedded_export import (
     PROFILE,
+    Checkpoint,
     embedded_tensors,
     load_checkpoint,
     write_embedded,
 )
-from codec.training.embedded_linear import FILE_NAME, linear_prediction
+from codec.training.embedded_linear import FILE_NAME, Linear, linear_prediction
 from codec.training.embedded_predictor import (
     TABLE_PICTURES,
     bpp_by_level,
+    new_predictor,
     table,
     train_predictor,
 )
+from codec.training.embedded_widen import widen
 from codec.training.loop import LoopSettings, add_loop_arguments
 
 PARTS = ("predictor", "estimator")
+PHOTOGRAPHS: Kind = "photographs"
+"""What the checkpoint of a predictor for them is called, and its weights."""
 PREDICTOR_SHARE = 0.55
 """Of the minutes, if both parts are trained."""
+MUON_RATES = {"predictor": 0.01, "estimator": 0.006}
 VALIDATED_PICTURES = 1000
+START_FROM = "--start-from EARLIER"
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -53,33 +75,16 @@ def main(arguments: list[str] | None = None) -> None:
     torch.set_num_threads(options.threads)
     parts = PARTS if options.part == "both" else (options.part,)
     if options.minutes == 0:
-        for part in parts:
-            load_checkpoint(_checkpoint(options.out, part))
+        finished(options)
     if options.start_from is not None:
-        for path in (
-            options.start_from / FILE_NAME,
-            *(_checkpoint(options.start_from, p) for p in parts),
-        ):
+        for path in (options.start_from / FILE_NAME, *(_start(options, part) for part in parts)):
             if not path.is_file():
                 raise SystemExit(f"{path}: not there, nothing to start from")
-    data = load_embedded_data(options.cifar, options.photos, options.seed)
+    data = load_embedded_data(options.cifar, options.photos, options.seed, options.kind)
     options.out.mkdir(parents=True, exist_ok=True)
     linear = linear_prediction(options.out, data.train, options.start_from)
     for part in parts if options.minutes > 0 else ():
-        minutes = options.minutes
-        if options.part == "both":
-            minutes *= PREDICTOR_SHARE if part == "predictor" else 1 - PREDICTOR_SHARE
-        settings = LoopSettings(
-            options.out, minutes, run_of(part, options, data, linear), options.batch,
-            options.peak_rate, options.seed, start_from=options.start_from,
-        )  # fmt: skip
-        if part == "predictor":
-            model = train_predictor(data, linear, settings, options.ablate)
-            held_out = data.validation[:TABLE_PICTURES]
-            print(f"{len(held_out)} held-out pictures, ablation: {options.ablate}")
-            print(table(bpp_by_level(model, held_out, linear, options.ablate)))
-        else:
-            train_estimator(data, linear, settings)
+        train_part(part, options, data, linear)
     if options.part == "both":
         print(export(options, data, linear))
     elif options.ablate == "none":
@@ -88,79 +93,190 @@ def main(arguments: list[str] | None = None) -> None:
         )
 
 
+def train_part(part: str, options: argparse.Namespace, data: EmbeddedData, linear: Linear) -> None:
+    """Trains one network; of a predictor prints what it makes of held-out pictures."""
+    minutes = options.minutes
+    if options.part == "both":
+        minutes *= PREDICTOR_SHARE if part == "predictor" else 1 - PREDICTOR_SHARE
+    settings = LoopSettings(
+        options.out, minutes, run_of(part, options, data, linear), options.batch,
+        options.peak_rate, options.seed,
+    )  # fmt: skip
+    muon_rate = _muon_rate(part, options)
+    if part == "estimator":
+        estimator = new_estimator(options.seed, options.estimator_width, options.estimator_blocks)
+        _begin(estimator, part, options)
+        batches = Batches(data, embedded_estimator.SHARES, options.batch, options.seed)
+        train_estimator(estimator, batches, linear, settings, muon_rate)
+        return
+    model = new_predictor(options.seed, Size(options.width, options.blocks, options.head_width))
+    _begin(model, part, options)
+    batches = Batches(data, embedded_predictor.SHARES, options.batch, options.seed)
+    train_predictor(
+        _name(part, options), model, batches, linear, settings, options.ablate, muon_rate
+    )  # fmt: skip
+    held_out = data.held_out(TABLE_PICTURES)
+    print(f"{len(held_out)} held-out {options.kind}, ablation: {options.ablate}")
+    print(table(bpp_by_level(model, held_out, linear, options.ablate)))
+
+
+def _begin(model: nn.Module, part: str, options: argparse.Namespace) -> None:
+    """With --start-from: the model computes what the earlier one does."""
+    if options.start_from is None:
+        return
+    path = _start(options, part)
+    try:
+        widen(model, load_checkpoint(path).model)
+    except ValueError as error:
+        raise SystemExit(f"{path}: cannot be started from ({error})") from None
+
+
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         "testbed train embedded", description="Train the profile `embedded`."
     )
-    add_loop_arguments(parser, peak_rate=2e-3, batch=40)
+    add_loop_arguments(parser, peak_rate=1e-3, batch=42)
     parser.add_argument("--photos", type=Path, help="folder of PNG photographs to crop from")
     parser.add_argument("--part", choices=("both", *PARTS), default="both")
-    parser.add_argument("--start-from", type=Path, help="folder of a finished run to train on from")
+    parser.add_argument(
+        "--kind", choices=KINDS, default="thumbnails",
+        help="what the predictor is for; photographs: with --part predictor, it becomes a second "
+        "one beside that for thumbnails, which is used for pictures of more than 64x64 pixels",
+    )  # fmt: skip
+    for name, value, text in (
+        ("--width", BLOCK_SIZE.width, "channels of the predictor's trunk for blocks"),
+        ("--blocks", BLOCK_SIZE.blocks, "residual blocks of that trunk"),
+        ("--head-width", BLOCK_SIZE.head_width, "channels of its heads"),
+        ("--estimator-width", ESTIMATOR_WIDTH, "channels of the estimator"),
+        ("--estimator-blocks", ESTIMATOR_BLOCKS, "residual blocks of the estimator"),
+    ):
+        parser.add_argument(name, type=int, default=value, help=f"{text}, {value} if not given")
+    parser.add_argument(
+        "--muon-rate", type=float,
+        help="highest rate of Muon, which moves convolutions' weights, as a share of their norm; "
+        "0: AdamW moves all; --peak-rate is that of AdamW "
+        f"(default: {MUON_RATES['predictor']:g}, estimator {MUON_RATES['estimator']:g})",
+    )  # fmt: skip
+    parser.add_argument(
+        "--start-from", type=Path,
+        help="folder of a finished run to train on from; its networks may be smaller",
+    )  # fmt: skip
     parser.add_argument(
         "--ablate", choices=("none", "single_pass", "no_linear"), default="none",
         help="what the predictor shall do without; with --part predictor",
     )  # fmt: skip
     options = parser.parse_args(arguments)
-    if options.ablate != "none" and options.part != "predictor":
-        parser.error("--ablate is for the predictor alone: add --part predictor")
-    if options.minutes < 0 or options.batch < 1:
-        parser.error("expected --minutes of at least 0 and --batch of at least 1")
+    for name, given in (("--ablate", options.ablate != "none"), ("--kind", _of_photos(options))):
+        if given and options.part != "predictor":
+            parser.error(f"{name} is for the predictor alone: add --part predictor")
+    if options.minutes < 0 or options.batch < LEAST_BATCH:
+        parser.error(f"expected --minutes of at least 0 and --batch of at least {LEAST_BATCH}")
+    for width in (options.width, options.head_width, options.estimator_width):
+        if not 1 <= width <= MOST_WIDTH:
+            parser.error(f"expected widths of 1 to {MOST_WIDTH}")
+    for blocks in (options.blocks, options.estimator_blocks):
+        if not 0 <= blocks <= MOST_BLOCKS:
+            parser.error(f"expected 0 to {MOST_BLOCKS} blocks")
     if options.minutes == 0 and options.part != "both":
         parser.error("--minutes 0 writes the weights of both parts: leave --part out")
     return options
 
 
-def run_of(
-    part: str, options: argparse.Namespace, data: EmbeddedData, linear: NDArray[np.int16]
-) -> str:
-    """What a checkpoint must agree in to be gone on from, all but the time."""
-    digest = hashlib.sha256(linear.tobytes()).hexdigest()
-    return f"{_command(part, options)}; data {data.sources}; {FILE_NAME} {digest}"
+def _of_photos(options: argparse.Namespace) -> bool:
+    return bool(options.kind == PHOTOGRAPHS)
+
+
+def _muon_rate(part: str, options: argparse.Namespace) -> float:
+    return float(MUON_RATES[part] if options.muon_rate is None else options.muon_rate)
+
+
+def run_of(part: str, options: argparse.Namespace, data: EmbeddedData, linear: Linear) -> str:
+    """What a checkpoint must agree in to be gone on from, all but the time; as JSON."""
+    return json.dumps(
+        {
+            "command": _command(part, options),
+            "ablation": options.ablate,
+            "data": data.sources,
+            "linear": linear.sha256,
+        }
+    )
 
 
 def _command(part: str, options: argparse.Namespace) -> str:
     """The command line without the minutes, its folders replaced by what they hold."""
-    photos = "--photos PHOTOS " if options.photos else ""
-    start = "--start-from EARLIER " if options.start_from else ""
-    ablate = (
-        f" --ablate {options.ablate}" if part == "predictor" and options.ablate != "none" else ""
-    )
-    return (
-        f"testbed train embedded --cifar CIFAR10 {photos}{start}--out OUT --part {part} "
-        f"--peak-rate {options.peak_rate:g} --batch {options.batch} --seed {options.seed}{ablate}"
-    )
+    words = ["testbed train embedded --cifar CIFAR10"]
+    words += ["--photos PHOTOS"] if options.photos else []
+    words += [START_FROM] if options.start_from else []
+    words += [f"--out OUT --part {part}"]
+    words += [f"--kind {options.kind}"] if _of_photos(options) else []
+    if part == "estimator":
+        words += [f"--estimator-width {options.estimator_width}"]
+        words += [f"--estimator-blocks {options.estimator_blocks}"]
+    else:
+        words += [f"--width {options.width} --blocks {options.blocks}"]
+        words += [f"--head-width {options.head_width}"]
+    words += [f"--peak-rate {options.peak_rate:g} --muon-rate {_muon_rate(part, options):g}"]
+    words += [f"--batch {options.batch} --seed {options.seed}"]
+    words += [f"--ablate {options.ablate}"] if options.ablate != "none" else []
+    return " ".join(words)
 
 
-def _checkpoint(folder: Path, part: str) -> Path:
+def _name(part: str, options: argparse.Namespace) -> str:
+    return PHOTOGRAPHS if part == "predictor" and _of_photos(options) else part
+
+
+def _checkpoint(folder: Path, name: str) -> Path:
     """Where loop.train keeps it."""
-    return folder / f"{part}.checkpoint.pt"
+    return folder / f"{name}.checkpoint.pt"
 
 
-def export(
-    options: argparse.Namespace, data: EmbeddedData, linear: NDArray[np.int16]
-) -> dict[str, Any]:
+def _start(options: argparse.Namespace, part: str) -> Path:
+    """The checkpoint in --start-from; a predictor for photographs may begin as any predictor."""
+    own = _checkpoint(options.start_from, _name(part, options))
+    return own if own.is_file() else _checkpoint(options.start_from, part)
+
+
+def finished(options: argparse.Namespace) -> dict[str, Checkpoint]:
+    """The checkpoints in --out that weights are made of: both parts, and photographs if there."""
+    names = [*PARTS]
+    if _checkpoint(options.out, PHOTOGRAPHS).exists():
+        names.append(PHOTOGRAPHS)
+    return {name: load_checkpoint(_checkpoint(options.out, name)) for name in names}
+
+
+def export(options: argparse.Namespace, data: EmbeddedData, linear: Linear) -> dict[str, Any]:
     """Writes `embedded.safetensors` and `embedded.json`, which it returns, from the checkpoints."""
-    found = {part: load_checkpoint(_checkpoint(options.out, part)) for part in PARTS}
-    for part, each in found.items():
-        if each.run != run_of(part, options, data, linear):
-            raise SystemExit(
-                f"{_checkpoint(options.out, part)} is of another run; give its options again\n"
-                f"  there: {each.run}\n  here:  {run_of(part, options, data, linear)}"
-            )
+    found = finished(options)
+    runs: dict[str, dict[str, Any]] = {}
+    for name, each in found.items():
+        path = _checkpoint(options.out, name)
+        try:
+            run = runs[name] = json.loads(each.run)
+        except ValueError:
+            raise SystemExit(f"{path} is of another kind of training: {each.run}") from None
+        if run["linear"] != linear.sha256:
+            raise SystemExit(f"{path} was trained with another {FILE_NAME} than is there")
+        if run["ablation"] != "none":
+            raise SystemExit(f"{path} is an ablation, which no codec decodes")
+        if START_FROM in run["command"] and options.start_from is None:
+            raise SystemExit(f"{path} was started from earlier networks: give --start-from again")
     making = {
-        "data": data.sources,
+        "data": {name: run["data"] for name, run in runs.items()},
         "commands": {
-            part: f"{_command(part, options)} --minutes {each.minutes:g}"
-            for part, each in found.items()
+            name: f"{run['command']} --minutes {found[name].minutes:g}"
+            for name, run in runs.items()
         },
-        "minutes": {part: each.minutes for part, each in found.items()},
-        "steps": {part: each.steps for part, each in found.items()},
+        "minutes": {name: each.minutes for name, each in found.items()},
+        "steps": {name: each.steps for name, each in found.items()},
         "started_from": earlier_manifest(options.start_from),
     }
-    states = {part: each.model for part, each in found.items()}
-    tensors = embedded_tensors(states["predictor"], states["estimator"], linear)
+    tensors = embedded_tensors({name: each.model for name, each in found.items()}, linear)
+    crops = None
+    if PHOTOGRAPHS in found and options.photos is not None:
+        photographs = load_embedded_data(options.cifar, options.photos, options.seed, PHOTOGRAPHS)
+        crops = photographs.held_out_crops
     path = options.out / f"{PROFILE}.safetensors"
-    return write_embedded(path, tensors, data.validation[:VALIDATED_PICTURES], making)
+    return write_embedded(path, tensors, data.validation[:VALIDATED_PICTURES], making, crops)
 
 
 def earlier_manifest(start_from: Path | None) -> dict[str, Any] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import csv
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,8 +79,12 @@ def train(
     loss_of: Callable[[NDArray[np.int64]], tuple[Tensor, dict[str, float]]],
     count: int,
     settings: LoopSettings,
+    optimisers: Sequence[torch.optim.Optimizer] | None = None,
 ) -> None:
     """Minimises `loss_of(indices)` over `count` items until the time is up.
+
+    optimisers: whose rates, as they are now, are the highest ones; AdamW if not given. The gradient
+    of what each of them moves is cut to a norm of one.
 
     The learning rate warms up over 2 % of the time and then falls along a cosine to zero, by the
     clock and not by steps, so that any budget gives a finished network. A checkpoint every minute
@@ -88,7 +92,11 @@ def train(
     pictures in another order than an unbroken run would have seen.
     """
     checkpoint = settings.folder / f"{name}.checkpoint.pt"
-    optimiser = torch.optim.AdamW(model.parameters(), lr=settings.peak_rate, weight_decay=1e-4)
+    if optimisers is None:
+        adam = torch.optim.AdamW(model.parameters(), lr=settings.peak_rate, weight_decay=1e-4)
+        optimisers = [adam]
+    groups = [group for optimiser in optimisers for group in optimiser.param_groups]
+    peak_rates = [float(group["lr"]) for group in groups]
     used_s, step = 0.0, 0
     if checkpoint.exists():
         saved = torch.load(checkpoint, weights_only=True)
@@ -98,7 +106,10 @@ def train(
                 f"  there: {saved['run']}\n  here:  {settings.run}"
             )
         model.load_state_dict(saved["model"])
-        optimiser.load_state_dict(saved["optimiser"])
+        for optimiser, state in zip(optimisers, saved["optimisers"], strict=True):
+            optimiser.load_state_dict(state)
+        # Loading puts other dictionaries in their place.
+        groups = [group for optimiser in optimisers for group in optimiser.param_groups]
         used_s, step = saved["used_s"], saved["step"]
     elif settings.start_from is not None:
         earlier = torch.load(settings.start_from / checkpoint.name, weights_only=True)
@@ -111,16 +122,16 @@ def train(
         bar = progress.add_task(name, total=budget_s)
         while (elapsed := time.monotonic() - started) < budget_s:
             done = elapsed / budget_s
-            rate = settings.peak_rate * float(
-                min(done / 0.02 + 0.01, 0.5 * (1 + np.cos(np.pi * done)))
-            )
-            for group in optimiser.param_groups:
-                group["lr"] = rate
+            share = float(min(done / 0.02 + 0.01, 0.5 * (1 + np.cos(np.pi * done))))
+            for group, peak_rate in zip(groups, peak_rates, strict=True):
+                group["lr"] = share * peak_rate
             loss, figures = loss_of(next(batches))
-            optimiser.zero_grad(set_to_none=True)
+            model.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
-            nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-            optimiser.step()
+            for optimiser in optimisers:
+                moved = [p for group in optimiser.param_groups for p in group["params"]]
+                nn.utils.clip_grad_norm_(moved, 1.0)
+                optimiser.step()
             step += 1
             progress.update(bar, completed=elapsed)
             if step % LOG_EVERY_STEPS == 0:
@@ -128,22 +139,22 @@ def train(
                 progress.console.print(line, highlight=False)
             if time.monotonic() - saved_at > CHECKPOINT_EVERY_S:
                 saved_at = time.monotonic()
-                save(checkpoint, model, optimiser, saved_at - started, step, settings.run)
-    save(checkpoint, model, optimiser, budget_s, step, settings.run)
+                save(checkpoint, model, optimisers, saved_at - started, step, settings.run)
+    save(checkpoint, model, optimisers, budget_s, step, settings.run)
     model.eval()
 
 
 def save(
     path: Path,
     model: nn.Module,
-    optimiser: torch.optim.Optimizer,
+    optimisers: Sequence[torch.optim.Optimizer],
     used_s: float,
     step: int,
     run: str,
 ) -> None:
     state = {
         "model": model.state_dict(),
-        "optimiser": optimiser.state_dict(),
+        "optimisers": [optimiser.state_dict() for optimiser in optimisers],
         "used_s": used_s,
         "step": step,
         "run": run,
