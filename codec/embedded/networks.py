@@ -250,7 +250,7 @@ def load_network_integers(network: nn.Module, state: dict[str, Tensor]) -> None:
 def exact_predictor(state: dict[str, Tensor]) -> PlanePredictor:
     """As large as its weights. Raises KeyError or ValueError if they do not fit together."""
     network = PlanePredictor(
-        ExactConv, ExactLevelBias, _size_of(state, "blocks"), _size_of(state, "details")
+        ExactConv, ExactLevelBias, predictor_size(state, "blocks"), predictor_size(state, "details")
     )
     load_network_integers(network, state)
     return network.eval()
@@ -258,23 +258,25 @@ def exact_predictor(state: dict[str, Tensor]) -> PlanePredictor:
 
 def exact_estimator(state: dict[str, Tensor]) -> PictureEstimator:
     """As large as its weights. Raises KeyError or ValueError if they do not fit together."""
-    network = PictureEstimator(ExactConv, ExactLevelBias, *_trunk_size(state, "trunk"))
+    network = PictureEstimator(ExactConv, ExactLevelBias, *trunk_size(state, "trunk"))
     load_network_integers(network, state)
     return network.eval()
 
 
-def _size_of(state: dict[str, Tensor], part: str) -> Size:
-    width, blocks = _trunk_size(state, f"{part}.trunk")
+def predictor_size(state: dict[str, Tensor], part: str) -> Size:
+    """Of `details` or `blocks`. KeyError or ValueError as of trunk_size."""
+    width, blocks = trunk_size(state, f"{part}.trunk")
     head_width = state[f"{part}.heads.0.first.weight"].shape[0]
     if head_width > MOST_WIDTH:
         raise ValueError(f"{part}: expected heads of at most {MOST_WIDTH}, found {head_width}")
     return Size(width, blocks, head_width)
 
 
-def _trunk_size(state: dict[str, Tensor], trunk: str) -> tuple[int, int]:
-    """Width and blocks. KeyError if there is no such trunk, ValueError if memory does not bear it.
+def trunk_size(state: dict[str, Tensor], trunk: str) -> tuple[int, int]:
+    """Width and blocks of a network's integers.
 
-    Blocks are counted by their numbers, so that a missing one is missed when they are loaded.
+    KeyError if there is no such trunk, ValueError if memory does not bear it. Blocks are counted by
+    their numbers, so that a missing one is missed when they are loaded.
     """
     width = state[f"{trunk}.stem.weight"].shape[0]
     start = f"{trunk}.blocks."

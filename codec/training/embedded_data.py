@@ -139,6 +139,10 @@ class Batches:
         """Of pictures with an index."""
         return len(self.data.train)
 
+    def some(self) -> Batch:
+        """A batch of any pictures."""
+        return self.draw(self.random.integers(self.count, size=self.batch))
+
     def draw(self, indices: NDArray[np.int64]) -> Batch:
         """A batch of `data.train[indices]`, or of crops instead."""
         crops, random = self.data.crops, self.random

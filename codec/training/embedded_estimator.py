@@ -23,7 +23,7 @@ from codec.embedded.pyramid import split
 from codec.embedded.schedule import BLOCK, MEANS, ROOT
 from codec.embedded.transform import CHANNELS, GAIN
 from codec.fixed_point import SIGNED
-from codec.training.embedded_data import Batches
+from codec.training.embedded_data import Batch, Batches
 from codec.training.embedded_linear import Linear
 from codec.training.embedded_predictor import level_index, network_input
 from codec.training.embedded_symbols import known_after, means_of, random_prefix, symbols_of
@@ -36,6 +36,7 @@ SHARES = {
 """Pictures of each level in a batch."""
 MEANS_TOLD = 0.9
 """Of the streams of a batch these end within blocks, the others before or within the means."""
+CALIBRATION_BATCHES = 12
 LEAST_MSE = 0.02
 """Added to mean squared errors: beyond 65 dB there is nothing to win."""
 
@@ -121,6 +122,28 @@ def new_estimator(
     return model
 
 
+def _errors(
+    model: PictureEstimator, batch: Batch, random: np.random.Generator, linear: Linear
+) -> Tensor:
+    """(B,): of streams that end anywhere within the levels of a batch."""
+    height, width = batch.coefficients.shape[1:3]
+    means_told = random.random(len(batch.levels)) < MEANS_TOLD
+    told = np.concatenate(
+        [random_prefix(level, 1, height, width, random) for level in batch.levels.tolist()]
+    )
+    told &= means_told[:, None, None, None]
+    return squared_errors(
+        model, batch.coefficients, batch.levels, told, means_told, linear, autocast=True
+    )
+
+
+@torch.no_grad()
+def look(model: PictureEstimator, batches: Batches, linear: Linear) -> None:
+    """Evaluates the model on what it is trained on, as calibrate() wants it."""
+    for _ in range(CALIBRATION_BATCHES):
+        _errors(model, batches.some(), batches.random, linear)
+
+
 def train_estimator(
     model: PictureEstimator,
     batches: Batches,
@@ -131,19 +154,7 @@ def train_estimator(
     """Trains for the settings' minutes; the checkpoint is `estimator.checkpoint.pt`."""
 
     def loss_of(indices: NDArray[np.int64]) -> tuple[Tensor, dict[str, float]]:
-        batch = batches.draw(indices)
-        height, width = batch.coefficients.shape[1:3]
-        means_told = batches.random.random(len(batch.levels)) < MEANS_TOLD
-        told = np.concatenate(
-            [
-                random_prefix(level, 1, height, width, batches.random)
-                for level in batch.levels.tolist()
-            ]
-        )
-        told &= means_told[:, None, None, None]
-        mse = squared_errors(
-            model, batch.coefficients, batch.levels, told, means_told, linear, autocast=True
-        )
+        mse = _errors(model, batches.draw(indices), batches.random, linear)
         psnr_db = 10 * torch.log10(255**2 / (mse.detach() + LEAST_MSE))
         return torch.log(mse + LEAST_MSE).mean(), {"psnr_db": float(psnr_db.mean())}
 

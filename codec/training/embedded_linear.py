@@ -124,15 +124,17 @@ def _neighbourhoods(values: NDArray[np.float64]) -> NDArray[np.float64]:
     )
 
 
-def linear_prediction(folder: Path, pictures: NDArray[np.uint8], start_from: Path | None) -> Linear:
-    """The weights in `folder`, or put there: from `start_from` if given, otherwise fitted.
+def linear_prediction(
+    folder: Path, pictures: NDArray[np.uint8], earlier: Linear | None = None
+) -> Linear:
+    """The weights in `folder`, or put there: the `earlier` ones if given, otherwise fitted.
 
     Two processes that ask at the same time get the same: that of the first to finish.
     Raises SystemExit if a file is missing or is something else.
     """
     path = folder / FILE_NAME
     if not path.exists():
-        found = fit_linear(pictures) if start_from is None else _load(start_from / FILE_NAME)
+        found = fit_linear(pictures) if earlier is None else earlier
         partial = folder / f"{FILE_NAME}.{os.getpid()}.partial"
         with partial.open("wb") as file:
             np.savez(file, blocks=found.blocks, details=found.details)
@@ -142,10 +144,11 @@ def linear_prediction(folder: Path, pictures: NDArray[np.uint8], start_from: Pat
             pass
         finally:
             partial.unlink()
-    return _load(path)
+    return load_linear(path)
 
 
-def _load(path: Path) -> Linear:
+def load_linear(path: Path) -> Linear:
+    """Raises SystemExit with one line if the file is missing or is something else."""
     try:
         with np.load(path) as file:
             found = Linear(file["blocks"], file["details"])

@@ -70,6 +70,7 @@ WEIGHTS = {
 }  # fmt: skip
 """A bit of each level in the loss: early ones are in every stream, late ones only in long ones."""
 TABLE_PICTURES = 300
+CALIBRATION_BATCHES = 12
 _AT_ONCE = 50
 
 
@@ -273,6 +274,14 @@ def train_predictor(
 
     optimisers = optimisers_for(model, settings.peak_rate, muon_rate)
     train(name, model, loss_of, batches.count, settings, optimisers)
+
+
+@torch.no_grad()
+def look(model: PlanePredictor, batches: Batches, linear: Linear) -> None:
+    """Evaluates the model on what it is trained on, as calibrate() wants it."""
+    for _ in range(CALIBRATION_BATCHES):
+        batch = batches.some()
+        predicted_bits(model, batch.coefficients, batch.levels, linear, autocast=True)
 
 
 @torch.inference_mode()

@@ -11,18 +11,19 @@ other, so they may train at the same time in processes that share the folder:
     wait; testbed train embedded ... --minutes 0        # writes the weights and the manifest
 
 What was interrupted goes on from its last checkpoint. `--start-from` begins with the networks of a
-finished run, which may be smaller. `--ablate` trains a crippled predictor and prints what it costs.
+finished run, which may be smaller, or with those of a weights file: `--start-from codec/weights`
+goes on from what ships. `--ablate` trains a crippled predictor and prints what it costs.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from codec.embedded.networks import (
     BLOCK_SIZE,
@@ -57,7 +58,13 @@ from codec.training.embedded_predictor import (
     table,
     train_predictor,
 )
-from codec.training.embedded_widen import widen
+from codec.training.embedded_start import (
+    begin,
+    check_start,
+    checkpoint_path,
+    earlier_linear,
+    earlier_manifest,
+)
 from codec.training.loop import LoopSettings, add_loop_arguments
 
 PARTS = ("predictor", "estimator")
@@ -76,13 +83,13 @@ def main(arguments: list[str] | None = None) -> None:
     parts = PARTS if options.part == "both" else (options.part,)
     if options.minutes == 0:
         finished(options)
+    earlier = None
     if options.start_from is not None:
-        for path in (options.start_from / FILE_NAME, *(_start(options, part) for part in parts)):
-            if not path.is_file():
-                raise SystemExit(f"{path}: not there, nothing to start from")
+        check_start(options.start_from, [_name(part, options) for part in parts])
+        earlier = earlier_linear(options.start_from)
     data = load_embedded_data(options.cifar, options.photos, options.seed, options.kind)
     options.out.mkdir(parents=True, exist_ok=True)
-    linear = linear_prediction(options.out, data.train, options.start_from)
+    linear = linear_prediction(options.out, data.train, earlier)
     for part in parts if options.minutes > 0 else ():
         train_part(part, options, data, linear)
     if options.part == "both":
@@ -103,32 +110,24 @@ def train_part(part: str, options: argparse.Namespace, data: EmbeddedData, linea
         options.peak_rate, options.seed,
     )  # fmt: skip
     muon_rate = _muon_rate(part, options)
+    name = _name(part, options)
     if part == "estimator":
         estimator = new_estimator(options.seed, options.estimator_width, options.estimator_blocks)
-        _begin(estimator, part, options)
         batches = Batches(data, embedded_estimator.SHARES, options.batch, options.seed)
+        if options.start_from is not None:
+            look = partial(embedded_estimator.look, batches=batches, linear=linear)
+            begin(estimator, options.start_from, name, look)
         train_estimator(estimator, batches, linear, settings, muon_rate)
         return
     model = new_predictor(options.seed, Size(options.width, options.blocks, options.head_width))
-    _begin(model, part, options)
     batches = Batches(data, embedded_predictor.SHARES, options.batch, options.seed)
-    train_predictor(
-        _name(part, options), model, batches, linear, settings, options.ablate, muon_rate
-    )  # fmt: skip
+    if options.start_from is not None:
+        look = partial(embedded_predictor.look, batches=batches, linear=linear)
+        begin(model, options.start_from, name, look)
+    train_predictor(name, model, batches, linear, settings, options.ablate, muon_rate)
     held_out = data.held_out(TABLE_PICTURES)
     print(f"{len(held_out)} held-out {options.kind}, ablation: {options.ablate}")
     print(table(bpp_by_level(model, held_out, linear, options.ablate)))
-
-
-def _begin(model: nn.Module, part: str, options: argparse.Namespace) -> None:
-    """With --start-from: the model computes what the earlier one does."""
-    if options.start_from is None:
-        return
-    path = _start(options, part)
-    try:
-        widen(model, load_checkpoint(path).model)
-    except ValueError as error:
-        raise SystemExit(f"{path}: cannot be started from ({error})") from None
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -159,7 +158,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     )  # fmt: skip
     parser.add_argument(
         "--start-from", type=Path,
-        help="folder of a finished run to train on from; its networks may be smaller",
+        help="folder of a finished run, or of weights as codec/weights, to train on from; its "
+        "networks may be smaller",
     )  # fmt: skip
     parser.add_argument(
         "--ablate", choices=("none", "single_pass", "no_linear"), default="none",
@@ -225,23 +225,12 @@ def _name(part: str, options: argparse.Namespace) -> str:
     return PHOTOGRAPHS if part == "predictor" and _of_photos(options) else part
 
 
-def _checkpoint(folder: Path, name: str) -> Path:
-    """Where loop.train keeps it."""
-    return folder / f"{name}.checkpoint.pt"
-
-
-def _start(options: argparse.Namespace, part: str) -> Path:
-    """The checkpoint in --start-from; a predictor for photographs may begin as any predictor."""
-    own = _checkpoint(options.start_from, _name(part, options))
-    return own if own.is_file() else _checkpoint(options.start_from, part)
-
-
 def finished(options: argparse.Namespace) -> dict[str, Checkpoint]:
     """The checkpoints in --out that weights are made of: both parts, and photographs if there."""
     names = [*PARTS]
-    if _checkpoint(options.out, PHOTOGRAPHS).exists():
+    if checkpoint_path(options.out, PHOTOGRAPHS).exists():
         names.append(PHOTOGRAPHS)
-    return {name: load_checkpoint(_checkpoint(options.out, name)) for name in names}
+    return {name: load_checkpoint(checkpoint_path(options.out, name)) for name in names}
 
 
 def export(options: argparse.Namespace, data: EmbeddedData, linear: Linear) -> dict[str, Any]:
@@ -249,7 +238,7 @@ def export(options: argparse.Namespace, data: EmbeddedData, linear: Linear) -> d
     found = finished(options)
     runs: dict[str, dict[str, Any]] = {}
     for name, each in found.items():
-        path = _checkpoint(options.out, name)
+        path = checkpoint_path(options.out, name)
         try:
             run = runs[name] = json.loads(each.run)
         except ValueError:
@@ -277,18 +266,6 @@ def export(options: argparse.Namespace, data: EmbeddedData, linear: Linear) -> d
         crops = photographs.held_out_crops
     path = options.out / f"{PROFILE}.safetensors"
     return write_embedded(path, tensors, data.validation[:VALIDATED_PICTURES], making, crops)
-
-
-def earlier_manifest(start_from: Path | None) -> dict[str, Any] | None:
-    """The manifest of the run in --start-from: how the starting point came about."""
-    if start_from is None:
-        return None
-    path = start_from / f"{PROFILE}.json"
-    if not path.is_file():
-        return {"file": "checkpoints without a manifest"}
-    earlier = json.loads(path.read_text())
-    assert isinstance(earlier, dict)
-    return earlier
 
 
 if __name__ == "__main__":

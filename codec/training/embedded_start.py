@@ -1,0 +1,100 @@
+"""What a training with `--start-from` begins with: an earlier run's checkpoints, or its weights.
+
+Checkpoints hold the networks as training left them. Where a folder has none, as codec/weights, the
+weights file's integers are made into networks again (embedded_restore.py).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from codec.training.embedded_export import PROFILE, load_checkpoint
+from codec.training.embedded_linear import FILE_NAME, Linear, load_linear
+from codec.training.embedded_restore import (
+    WEIGHTS_NAME,
+    calibrate,
+    load_weights,
+    restored_estimator,
+    restored_linear,
+    restored_predictor,
+)
+from codec.training.embedded_widen import widen
+
+
+def checkpoint_path(folder: Path, name: str) -> Path:
+    """Where loop.train keeps the checkpoint of a network."""
+    return folder / f"{name}.checkpoint.pt"
+
+
+def begin(model: nn.Module, folder: Path, name: str, look: Callable[[Any], None]) -> None:
+    """The model, at least as large as the earlier one, then computes what that does.
+
+    name: predictor, photographs (which may begin as the predictor does) or estimator. look:
+    evaluates a network on some batches of what it will be trained on. Raises SystemExit with one
+    line if there is nothing to begin with or it does not fit.
+    """
+    path = _source(folder, name)
+    try:
+        if path.suffix == ".pt":
+            widen(model, load_checkpoint(path).model)
+            return
+        tensors = load_weights(path)
+        if name == "estimator":
+            earlier: nn.Module = restored_estimator(tensors)
+        else:
+            there = any(key.startswith(f"{name}.") for key in tensors)
+            earlier = restored_predictor(tensors, name if there else "predictor")
+        calibrate(earlier, partial(look, earlier))
+        widen(model, earlier.state_dict())
+    except KeyError as error:
+        raise SystemExit(f"{path}: cannot be started from (no {error})") from None
+    except ValueError as error:
+        raise SystemExit(f"{path}: cannot be started from ({error})") from None
+
+
+def earlier_linear(folder: Path) -> Linear:
+    """Of the run, or of its weights. Raises SystemExit with one line if there is neither."""
+    path = folder / FILE_NAME
+    if path.is_file() or not (folder / WEIGHTS_NAME).is_file():
+        return load_linear(path)
+    try:
+        return restored_linear(load_weights(folder / WEIGHTS_NAME))
+    except (KeyError, ValueError) as error:
+        raise SystemExit(f"{folder / WEIGHTS_NAME}: cannot be started from ({error})") from None
+
+
+def check_start(folder: Path, names: list[str]) -> None:
+    """Raises SystemExit with one line if the folder lacks what these networks begin with."""
+    if (folder / WEIGHTS_NAME).is_file():
+        return
+    for path in (folder / FILE_NAME, *(_source(folder, name) for name in names)):
+        if not path.is_file():
+            raise SystemExit(f"{path}: not there, nothing to start from")
+
+
+def earlier_manifest(folder: Path | None) -> dict[str, Any] | None:
+    """The manifest of the run in --start-from: how the starting point came about."""
+    if folder is None:
+        return None
+    path = folder / f"{PROFILE}.json"
+    if not path.is_file():
+        return {"file": "checkpoints without a manifest"}
+    earlier = json.loads(path.read_text())
+    assert isinstance(earlier, dict)
+    return earlier
+
+
+def _source(folder: Path, name: str) -> Path:
+    """The file that a network begins with, the latest form first; it may be missing."""
+    own = checkpoint_path(folder, name)
+    if own.is_file():
+        return own
+    if (folder / WEIGHTS_NAME).is_file():
+        return folder / WEIGHTS_NAME
+    return own if name == "estimator" else checkpoint_path(folder, "predictor")

@@ -1,0 +1,198 @@
+"""From weights back to networks to train on: they compute the same, and normalise what they see."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from codec.embedded.networks import (
+    Size,
+    exact_estimator,
+    exact_predictor,
+    network_integers,
+)
+from codec.embedded.schedule import LEVELS
+from codec.embedded.transform import coefficients
+from codec.fixed_point import ACTIVATION, SIGNED
+from codec.training import embedded_train
+from codec.training.embedded_estimator import new_estimator
+from codec.training.embedded_export import embedded_tensors, estimator_of, predictor_of
+from codec.training.embedded_linear import Linear, fit_linear
+from codec.training.embedded_predictor import new_predictor, predicted_bits
+from codec.training.embedded_restore import (
+    calibrate,
+    restored_estimator,
+    restored_linear,
+    restored_predictor,
+)
+from testbed.images import load_images
+
+ROOT = Path(__file__).parents[1]
+SMALL = Size(24, 1, 16)
+
+
+@pytest.fixture(scope="module")
+def samples() -> NDArray[np.uint8]:
+    return np.stack([image.pixels for image in load_images("samples32", Path())])
+
+
+@pytest.fixture(scope="module")
+def linear(samples: NDArray[np.uint8]) -> Linear:
+    return fit_linear(samples)
+
+
+@torch.no_grad()
+def as_if_trained(model: nn.Module) -> dict[str, Tensor]:
+    """State of a network whose normalisations have gains, offsets and statistics of their own."""
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            assert module.running_mean is not None
+            assert module.running_var is not None
+            module.weight.uniform_(0.2, 2)
+            module.bias.uniform_(-0.5, 0.5)
+            module.running_mean.uniform_(-0.5, 0.5)
+            module.running_var.uniform_(0.05, 3)
+    return dict(model.state_dict())
+
+
+@pytest.fixture(scope="module")
+def tensors(linear: Linear) -> dict[str, Tensor]:
+    states = {
+        "predictor": as_if_trained(new_predictor(1, SMALL)),
+        "estimator": as_if_trained(new_estimator(1, 24, 1)),
+    }
+    return embedded_tensors(states, linear)
+
+
+def part(tensors: dict[str, Tensor], name: str) -> dict[str, Tensor]:
+    start = f"{name}."
+    return {key.removeprefix(start): v for key, v in tensors.items() if key.startswith(start)}
+
+
+@torch.inference_mode()
+def same_function(one: nn.Module, other: nn.Module, *inputs: Tensor) -> bool:
+    return torch.equal(one(*inputs), other(*inputs))
+
+
+@pytest.mark.parametrize("shipped", [False, True])
+def test_restored_networks_export_to_what_computes_the_same(
+    shipped: bool, tensors: dict[str, Tensor]
+) -> None:
+    """Though steps may come out finer, every integer that comes out of every layer is the same."""
+    if shipped:
+        tensors = load_file(ROOT / "codec" / "weights" / "embedded.safetensors")
+    torch.manual_seed(5)
+    index = torch.tensor([0, 3, len(LEVELS) - 1])
+    for name in ("predictor", "photographs") if shipped else ("predictor",):
+        before = exact_predictor(part(tensors, name))
+        after = exact_predictor(network_integers(restored_predictor(tensors, name)))
+        for kind in ("details", "blocks"):
+            one, other = getattr(before, kind), getattr(after, kind)
+            features = one.trunk.stem.weight.shape[1]
+            seen = torch.randint(SIGNED.low, SIGNED.high + 1, (3, features, 5, 6)).float()
+            stage = () if kind == "blocks" else (torch.tensor([0, 1, 2]),)
+            with torch.inference_mode():
+                trunk = one.trunk(seen, index, *stage)
+                assert torch.equal(other.trunk(seen, index, *stage), trunk)
+            for head, twin in zip(one.heads, other.heads, strict=True):
+                more = head.first.weight.shape[1] - trunk.shape[1]
+                symbols = torch.randint(-1, 2, (3, more, 5, 6)).float() * SIGNED.unit
+                assert same_function(head, twin, torch.cat([trunk, symbols], 1), index)
+    before = exact_estimator(part(tensors, "estimator"))
+    after = exact_estimator(network_integers(restored_estimator(tensors)))
+    features = before.trunk.stem.weight.shape[1]
+    seen = torch.randint(SIGNED.low, SIGNED.high + 1, (3, features, 5, 6)).float()
+    assert same_function(before, after, seen, index)
+    assert before.trunk(seen, index).max() <= ACTIVATION.high
+    linear = restored_linear(tensors)
+    assert np.array_equal(linear.blocks, tensors["linear"].numpy())
+
+
+def test_calibration_changes_the_statistics_and_not_the_function(
+    tensors: dict[str, Tensor], samples: NDArray[np.uint8], linear: Linear
+) -> None:
+    model = restored_predictor(tensors, "predictor")
+    truth = coefficients(np.concatenate([samples, samples]))[: 3 * len(LEVELS)]
+    levels = np.array(LEVELS).repeat(3)[: len(truth)]
+
+    def bits() -> Tensor:
+        with torch.no_grad():
+            return predicted_bits(model, truth, levels, linear)
+
+    before = bits()
+    with torch.no_grad():
+        assert not np.allclose(before, predicted_bits(model.train(), truth, levels, linear), 0.01)
+    # train() has moved the statistics.
+    model = restored_predictor(tensors, "predictor")
+    calibrate(model, lambda: [bits() for _ in range(2)] and None)
+    assert np.allclose(bits(), before, rtol=0.002)
+    # What was seen is now what is normalised: a batch's own statistics change little.
+    with torch.no_grad():
+        assert np.allclose(predicted_bits(model.train(), truth, levels, linear), before, rtol=0.03)
+
+
+def test_training_goes_on_from_weights(
+    tensors: dict[str, Tensor], samples: NDArray[np.uint8], linear: Linear, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr("codec.training.data.VALIDATION_IMAGES", 2)
+    for k in range(5):
+        records = np.zeros((12, 3073), np.uint8)
+        chosen = samples[np.arange(12 * k, 12 * k + 12) % len(samples)]
+        records[:, 1:] = chosen.transpose(0, 3, 1, 2).reshape(12, -1)
+        records.tofile(tmp_path / f"data_batch_{k + 1}.bin")
+    start = tmp_path / "weights"
+    start.mkdir()
+    options = ["--cifar", str(tmp_path), "--out", str(tmp_path / "on"), "--batch", "4"]
+    options += ["--width", "32", "--blocks", "2", "--head-width", "16", "--estimator-width", "24"]
+    options += ["--estimator-blocks", "1", "--start-from", str(start), "--minutes", "0.02"]
+    with pytest.raises(SystemExit, match="nothing to start from"):
+        embedded_train.main(options)
+    path = start / "embedded.safetensors"
+    for damaged, message in (
+        (b"no weights", "not a file of weights"),
+        ({"linear": tensors["linear"]}, "cannot be started from"),
+        ({**part(tensors, "none"), **{k: tensors[k] for k in ("linear", "detail_linear")}},
+         r"cannot be started from \(no 'blocks.trunk.stem.weight'\)"),
+        ({**tensors, "predictor.blocks.trunk.stem.bias": torch.zeros(3)}, "cannot be started"),
+    ):  # fmt: skip
+        if isinstance(damaged, bytes):
+            path.write_bytes(damaged)
+        else:
+            save_file(damaged, path)
+        with pytest.raises(SystemExit, match=message) as raised:
+            embedded_train.main(options)
+        assert "\n" not in str(raised.value)
+    save_file(tensors, path)
+    (start / "embedded.json").write_text(json.dumps({"sha256": "earlier"}))
+    # With hardly any steps at hardly any rate, what was there is what comes out.
+    options += ["--peak-rate", "1e-9", "--muon-rate", "1e-9"]
+    embedded_train.main(options)
+    manifest = json.loads((tmp_path / "on" / "embedded.json").read_text())
+    assert manifest["started_from"] == {"sha256": "earlier"}
+    found = load_file(tmp_path / "on" / "embedded.safetensors")
+    assert torch.equal(found["linear"], tensors["linear"])
+    truth = coefficients(np.concatenate([samples, samples]))[: len(LEVELS)]
+    levels = np.array(LEVELS)
+    with torch.no_grad():
+        bits = [
+            predicted_bits(restored_predictor(each, "predictor"), truth, levels, linear).numpy()
+            for each in (tensors, found)
+        ]
+    assert np.allclose(bits[0], bits[1], rtol=0.1)
+
+
+def test_states_of_restored_networks_are_those_of_trained_ones(tensors: dict[str, Tensor]) -> None:
+    predictor, estimator = restored_predictor(tensors, "predictor"), restored_estimator(tensors)
+    predictor_of(predictor.state_dict())
+    estimator_of(estimator.state_dict())
+    calibrate(estimator, partial(estimator, torch.zeros(2, 193, 4, 4), torch.tensor([0, 1])))
+    assert all(bool(value.isfinite().all()) for value in estimator.state_dict().values())
