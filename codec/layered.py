@@ -50,14 +50,18 @@ def open_layered(
     layers: int | None = None,
     correction: CorrectionRule = DEFAULT_CORRECTION,
     slice_side: int | None = None,
+    reversible: bool = True,
 ) -> LayeredCodec:
     """The codec with the weights `profile`, a name or the path of a safetensors file.
 
     layers: send at most so many, all unless given. correction: the bitplane correction rule, of the
     paper's scheme. slice_side: of the slices that a picture is cut into, in pixels, of the embedded
-    one. Raises CodecError for weights that cannot be read and for what the scheme has not.
+    one; reversible: whether its streams end in the exact picture, or are better before that. Raises
+    CodecError for weights that cannot be read and for what the scheme has not.
     """
-    return _OPENERS[profile_scheme(profile)](_Wish(profile, layers, correction, slice_side))
+    return _OPENERS[profile_scheme(profile)](
+        _Wish(profile, layers, correction, slice_side, reversible)
+    )
 
 
 def scheme_words(profile: str) -> str:
@@ -84,6 +88,7 @@ class _Wish(NamedTuple):
     layers: int | None
     correction: CorrectionRule
     slice_side: int | None
+    reversible: bool
 
     def layers_of(self, names: tuple[str, ...]) -> int:
         if self.layers is None:
@@ -99,6 +104,8 @@ class _Wish(NamedTuple):
 def _open_paper(wish: _Wish) -> LayeredCodec:
     if wish.slice_side is not None:
         raise CodecError(f"the profile '{wish.profile}' cuts no picture into slices (slice_side)")
+    if not wish.reversible:
+        raise CodecError(f"the profile '{wish.profile}' has no choice of transforms (reversible)")
     return SemanticCodec(wish.profile, wish.layers_of(SemanticCodec.layer_names), wish.correction)
 
 
@@ -107,7 +114,8 @@ def _open_embedded(wish: _Wish) -> LayeredCodec:
         raise CodecError(f"the profile '{wish.profile}' has no correction rule")
     loaded = load_profile(wish.profile)
     assert isinstance(loaded, EmbeddedProfile)
-    return EmbeddedCodec(loaded, wish.layers_of(EmbeddedCodec.layer_names), wish.slice_side)
+    layers = wish.layers_of(EmbeddedCodec.layer_names)
+    return EmbeddedCodec(loaded, layers, wish.slice_side, wish.reversible)
 
 
 _OPENERS: dict[Scheme, Callable[[_Wish], LayeredCodec]] = {

@@ -4,9 +4,9 @@
     five bytes: version (4 bits) | 1        height and width, 16 bits each, the higher byte first
 
 Added to the code: 2 where a picture is grey, its three colours equal; 4 where it is cut into square
-slices, and then a byte follows, their side in units of 8 pixels. Only profiles that make use of
-these allow them. On a 32 x 32 picture a byte is .008 bits per pixel, which is why that size has a
-code of its own.
+slices, and then a byte follows, their side in units of 8 pixels; 8 where its transform is not
+reversible. Only profiles that make use of these allow them. On a 32 x 32 picture a byte is .008
+bits per pixel, which is why that size has a code of its own.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ MAX_SIDE = (1 << 16) - 1
 MAX_PIXELS = 1 << 24
 """Larger pictures are refused, so that a few damaged bytes cannot ask for gigabytes of memory."""
 
-_SIZE_EXPLICIT, _GREY, _SLICED = 1, 2, 4
-GREY_AND_SLICES = _GREY | _SLICED
+_SIZE_EXPLICIT, _GREY, _SLICED, _IRREVERSIBLE = 1, 2, 4, 8
+ALL_CODES = _GREY | _SLICED | _IRREVERSIBLE
 SLICE_UNIT = 8
 
 
@@ -32,6 +32,7 @@ class PictureHeader(NamedTuple):
     bytes_used: int
     grey: bool
     slice_side: int
+    reversible: bool = True
 
 
 def _check_size(height: int, width: int) -> None:
@@ -47,7 +48,13 @@ def _check_version(version: int) -> None:
 
 
 def pack_picture_header(
-    height: int, width: int, version: int = 0, *, grey: bool = False, slice_side: int = 0
+    height: int,
+    width: int,
+    version: int = 0,
+    *,
+    grey: bool = False,
+    slice_side: int = 0,
+    reversible: bool = True,
 ) -> bytes:
     """The header of a picture of `height` x `width` pixels: 1 byte for 32 x 32, else 5.
 
@@ -61,6 +68,7 @@ def pack_picture_header(
         raise CodecError(f"expected slices of 8, 16 .. 2040 pixels, found {slice_side}")
     explicit = (height, width) != (32, 32)
     code = _SIZE_EXPLICIT * explicit | _GREY * grey | _SLICED * (slice_side > 0)
+    code |= _IRREVERSIBLE * (not reversible)
     size = height.to_bytes(2, "big") + width.to_bytes(2, "big") if explicit else b""
     sliced = bytes([slice_side // SLICE_UNIT]) if slice_side else b""
     return bytes([version << 4 | code]) + size + sliced
@@ -70,7 +78,7 @@ def unpack_picture_header(data: bytes, version: int = 0, *, allow: int = 0) -> P
     """The header at the head of `data`; the inverse of `pack_picture_header`.
 
     Raises CodecError if `data` is cut inside the header, is of another version than `version`,
-    says that the picture is grey or in slices where the caller does not `allow` GREY_AND_SLICES, or
+    has another code than 0 or 1 where the caller does not `allow` ALL_CODES or some of them, or
     names a size that `pack_picture_header` refuses.
     """
     _check_version(version)
@@ -92,4 +100,5 @@ def unpack_picture_header(data: bytes, version: int = 0, *, allow: int = 0) -> P
     slice_side = data[length - 1] * SLICE_UNIT if sliced else 0
     if sliced and slice_side == 0:
         raise CodecError("expected slices of at least 8 pixels, found 0")
-    return PictureHeader(height, width, length, grey, slice_side)
+    reversible = not code & _IRREVERSIBLE
+    return PictureHeader(height, width, length, grey, slice_side, reversible)

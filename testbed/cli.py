@@ -230,6 +230,12 @@ def encode(
         int | None,
         typer.Option("--bytes", min=1, help="cut where the layers' bytes sum to so many"),
     ] = None,
+    irreversible: Annotated[
+        bool,
+        typer.Option(
+            "--irreversible", help="never the exact picture, but better where the stream is cut"
+        ),
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help="write over existing files")] = False,
 ) -> None:
     """Code pictures with the layered codec and print the exact size of each layer.
@@ -238,7 +244,9 @@ def encode(
     """
     from testbed.files import encode_files
 
-    for coded in encode_files(images, out, profile, layers, most_bytes, overwrite=force):
+    for coded in encode_files(
+        images, out, profile, layers, most_bytes, reversible=not irreversible, overwrite=force
+    ):
         pixels, total = coded.height * coded.width, 0
         print(f"{coded.path}: {coded.width}x{coded.height}, index {coded.index_bytes} bytes")
         for layer in coded.layers:

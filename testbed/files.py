@@ -58,13 +58,16 @@ def encode_files(
     layers: int,
     most_bytes: int | None = None,
     *,
+    reversible: bool = True,
     overwrite: bool = False,
 ) -> list[CodedFile]:
-    """Codes each picture into `folder`. `profile` as for open_layered. Raises TestbedError.
+    """Codes each picture into `folder`. `profile`, `reversible` as for open_layered.
+
+    Raises TestbedError.
 
     most_bytes: where the stream is cut, in bytes of the layers, the index not counted.
     """
-    codec = open_layered_codec(profile, layers)
+    codec = open_layered_codec(profile, layers, reversible=reversible)
     coded = []
     for path, target in _targets(pictures, folder, SUFFIX, overwrite):
         if not path.is_file():

@@ -29,13 +29,17 @@ class CodecSetupError(TestbedError):
 
 
 def open_layered_codec(
-    profile: str, layers: int | None = None, correction: CorrectionRule = "interval"
+    profile: str,
+    layers: int | None = None,
+    correction: CorrectionRule = "interval",
+    *,
+    reversible: bool = True,
 ) -> LayeredCodec:
     """The layered codec with the weights `profile`. Raises CodecSetupError if it cannot be made."""
     from codec.layered import open_layered
 
     try:
-        return open_layered(profile, layers, correction)
+        return open_layered(profile, layers, correction, reversible=reversible)
     except CodecError as error:
         raise CodecSetupError(str(error)) from error
 
@@ -55,7 +59,10 @@ def _layered(section: SemanticCodecSection) -> LayeredCodec:
     from codec.layered import open_layered
 
     try:
-        return open_layered(section.profile, section.layers, section.correction, section.slice_side)
+        return open_layered(
+            section.profile, section.layers, section.correction, section.slice_side,
+            section.reversible,
+        )  # fmt: skip
     except CodecError as error:
         raise CodecSetupError(f"codec {section.name}: {error}") from error
 

@@ -27,7 +27,7 @@ from codec.conventional.png import Png
 from codec.conventional.rate_search import best_fitting
 from codec.conventional.webp import WebP
 from codec.picture_header import (
-    GREY_AND_SLICES,
+    ALL_CODES,
     MAX_PIXELS,
     pack_picture_header,
     unpack_picture_header,
@@ -536,8 +536,8 @@ def test_picture_headers_come_back(size: tuple[int, int], version: int) -> None:
     assert len(header) == (1 if size == (32, 32) else 5)
     assert header[0] >> 4 == version
     found = unpack_picture_header(header + b"tail", version)
-    assert found == (*size, len(header), False, 0)
-    assert unpack_picture_header(header + b"tail", version, allow=GREY_AND_SLICES) == found
+    assert found == (*size, len(header), False, 0, True)
+    assert unpack_picture_header(header + b"tail", version, allow=ALL_CODES) == found
 
 
 @pytest.mark.parametrize("size", [(32, 32), (1, 7), (4096, 4096)])
@@ -546,15 +546,15 @@ def test_picture_headers_say_what_is_grey_and_only_to_those_who_ask(size: tuple[
     header = pack_picture_header(*size, 8, grey=True)
     # A grey picture's costs no byte more.
     assert header == bytes([plain[0] | 2]) + plain[1:]
-    found = unpack_picture_header(header + b"tail", 8, allow=GREY_AND_SLICES)
-    assert found == (*size, len(header), True, 0)
+    found = unpack_picture_header(header + b"tail", 8, allow=ALL_CODES)
+    assert found == (*size, len(header), True, 0, True)
     for cut in range(len(header)):
         with pytest.raises(CodecError):
-            unpack_picture_header(header[:cut], 8, allow=GREY_AND_SLICES)
+            unpack_picture_header(header[:cut], 8, allow=ALL_CODES)
     with pytest.raises(CodecError, match="size code"):
         unpack_picture_header(header, 8)
     with pytest.raises(CodecError, match="version 2, found 8"):
-        unpack_picture_header(header, 2, allow=GREY_AND_SLICES)
+        unpack_picture_header(header, 2, allow=ALL_CODES)
 
 
 def test_picture_headers_refuse_what_they_cannot_say() -> None:

@@ -30,6 +30,7 @@ STREAMS = {
     "odd size": "bb37b7292afcbfda928cc4be09d1c32203eb9a022171dc6f50ff277073ff6b9b",
     "photograph": "947617f688c9e5dd931f14700123cfa391ecb4d6a68a127067c1f9b430a75b52",
 }
+IRREVERSIBLE = "a0d717f0291694e06669bfde8cb2ee709d5f4d57be400e8e9810b09d074e450c"
 CUT_PICTURES = "9b8af3ba84d53c696f57fd1a8f84596cc388a78ebf12a52b98c61310724737aa"
 
 
@@ -108,6 +109,15 @@ def test_streams_are_the_pinned_ones(codec, pictures) -> None:
         for name, each in zip(pictures, encoded, strict=True)
     }
     assert found == STREAMS
+
+
+def test_irreversible_streams_and_what_they_show_are_the_pinned_ones(codec, pictures) -> None:
+    encoded = EmbeddedCodec(codec.profile, reversible=False).encode_batch(list(pictures.values()))
+    streams = [[layer.data for layer in each.layers] for each in encoded]
+    received = [[layer.whole for layer in each.layers] for each in encoded]
+    received += [layers[:6] for layers in received]
+    shown = b"".join(each.image.tobytes() for each in codec.decode_batch(received))
+    assert sha256(shown + "".join(map(layers_hash, streams)).encode()).hexdigest() == IRREVERSIBLE
 
 
 def test_synthetic_weights_make_streams_that_come_back(codec, pictures) -> None:

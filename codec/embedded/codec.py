@@ -76,6 +76,8 @@ class EmbeddedCodec:
     layers: send at most so many, 1 (base only) to 9 (lossless).
     slice_side: side in pixels of the slices that pictures are cut into; None: no slices up to 1024
         by 1024. Raises CodecError for others than `slices.check_slice_side` allows.
+    reversible: whether the stream ends in the exact picture. If not, it ends near it and is better
+        wherever it is cut before (transform.py). Decoders read from the stream which it is.
     """
 
     name = "semantic"
@@ -88,11 +90,13 @@ class EmbeddedCodec:
         profile: EmbeddedProfile,
         layers: int = len(LAYER_NAMES),
         slice_side: int | None = None,
+        reversible: bool = True,
     ) -> None:
         if not 1 <= layers <= len(LAYER_NAMES):
             raise CodecError(f"expected 1 to {len(LAYER_NAMES)} layers, found {layers}")
         check_slice_side(slice_side)
         self.profile, self.layers, self.slice_side = profile, layers, slice_side
+        self.reversible = reversible
 
     # ------------------------------------------------------------------------------- encoding
 
@@ -107,11 +111,11 @@ class EmbeddedCodec:
             check_image(image)
             height, width = image.shape[:2]
             side = chosen_side(height, width, self.slice_side)
-            header = PictureHeader(height, width, 0, is_grey(image), side)
+            header = PictureHeader(height, width, 0, is_grey(image), side, self.reversible)
             headers.append(header)
             predictor = self.profile.predictor_for(height, width)
             for box in boxes(height, width, side):
-                groups[_Alike(box.height, box.width, header.grey, predictor)].append((b, box))
+                groups[_Alike.of(box, header, predictor)].append((b, box))
         streams: dict[tuple[int, Box], list[bytes]] = {}
         for alike, members in groups.items():
             for start in range(0, len(members), alike.at_once):
@@ -130,7 +134,7 @@ class EmbeddedCodec:
 
     def _encode_alike(self, pictures: NDArray[np.uint8], alike: _Alike) -> list[list[bytes]]:
         """Each picture's stream, in one piece for each layer."""
-        truth = analyse(pictures)
+        truth = analyse(pictures, reversible=alike.reversible)
         count = len(pictures)
         walk = alike.walk(self.profile, count)
         buffers = [np.empty(0, np.uint8) for _ in range(count)]
@@ -167,8 +171,7 @@ class EmbeddedCodec:
                 header = work.header
                 predictor = self.profile.predictor_for(header.height, header.width)
                 for job in work.jobs:
-                    box = job.box
-                    groups[_Alike(box.height, box.width, header.grey, predictor)].append(job)
+                    groups[_Alike.of(job.box, header, predictor)].append(job)
         for alike, jobs in groups.items():
             for start in range(0, len(jobs), alike.at_once):
                 some = jobs[start : start + alike.at_once]
@@ -195,8 +198,8 @@ class EmbeddedCodec:
                 walk.keep(kept)
             if not members:
                 return pictures
-        exact = synthesise(walk.known, alike.height, alike.width)
-        for b, picture in zip(members, exact, strict=True):
+        whole = synthesise(walk.known, alike.height, alike.width, reversible=alike.reversible)
+        for b, picture in zip(members, whole, strict=True):
             pictures[b] = picture
         return pictures
 
@@ -217,7 +220,9 @@ class EmbeddedCodec:
         expected = estimates(known, means, symbols, step.level, logits, means_told=in_blocks)
         if alike.grey:
             expected[..., LUMA_CHANNELS:] = 0
-        shown = expected_pixels(expected, alike.height, alike.width, grey=alike.grey)
+        shown = expected_pixels(
+            expected, alike.height, alike.width, grey=alike.grey, reversible=alike.reversible
+        )
         if step is not walk.passes[0]:
             return list(shown)
         any_told = [bool(walk.symbols[row][..., step.kind.channels].any()) for row in rows]
@@ -231,7 +236,12 @@ class _Alike:
     height: int
     width: int
     grey: bool
+    reversible: bool
     predictor: PlanePredictor
+
+    @classmethod
+    def of(cls, box: Box, header: PictureHeader, predictor: PlanePredictor) -> _Alike:
+        return cls(box.height, box.width, header.grey, header.reversible, predictor)
 
     def walk(self, profile: EmbeddedProfile, count: int) -> Walk:
         return Walk(profile, self.predictor, count, self.height, self.width, grey=self.grey)

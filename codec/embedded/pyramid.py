@@ -23,7 +23,14 @@ from numpy.typing import NDArray
 
 from codec.embedded.lifting import hadamard, hadamard_back
 from codec.embedded.schedule import MEANS
-from codec.embedded.transform import CHANNELS, SIDE, coefficients, pixels
+from codec.embedded.transform import (
+    CHANNELS,
+    ESTIMATE_BITS,
+    SIDE,
+    coefficients,
+    expected_pixels,
+    pixels,
+)
 
 Parts: TypeAlias = list[NDArray[np.int32]]
 """Of pictures of one size; see the top of this file."""
@@ -49,9 +56,9 @@ def empty_parts(count: int, height: int, width: int) -> Parts:
     return [np.zeros((count, *size, c), np.int32) for size, c in zip(sizes, channels, strict=True)]
 
 
-def analyse(pictures: NDArray[np.uint8]) -> Parts:
-    """(B, H, W, 3) -> its parts."""
-    return split(coefficients(pictures))
+def analyse(pictures: NDArray[np.uint8], *, reversible: bool = True) -> Parts:
+    """(B, H, W, 3) -> its parts, by either of the transforms."""
+    return split(coefficients(pictures, reversible=reversible))
 
 
 def split(coefficient: NDArray[np.int32]) -> Parts:
@@ -96,6 +103,13 @@ def joined(parts: Parts) -> NDArray[np.int32]:
     return coefficient
 
 
-def synthesise(parts: Parts, height: int, width: int) -> NDArray[np.uint8]:
-    """The exact pictures (B, height, width, 3) from all of their parts."""
-    return pixels(joined(parts), height, width)
+def synthesise(
+    parts: Parts, height: int, width: int, *, reversible: bool = True
+) -> NDArray[np.uint8]:
+    """The pictures (B, height, width, 3) from all of their parts; the exact ones if reversible."""
+    if reversible:
+        return pixels(joined(parts), height, width)
+    # Without grey's shortcut: chroma of 0 is shown as 0 in any case.
+    return expected_pixels(
+        joined(parts) << ESTIMATE_BITS, height, width, grey=False, reversible=False
+    )

@@ -27,7 +27,7 @@ from codec.base import (
     intact_layers,
 )
 from codec.picture_header import (
-    GREY_AND_SLICES,
+    ALL_CODES,
     SLICE_UNIT,
     PictureHeader,
     pack_picture_header,
@@ -111,8 +111,9 @@ def as_layers(
     Of a picture in one piece that is so plain that a layer would be empty, that layer is left out.
     """
     head = pack_picture_header(
-        header.height, header.width, version, grey=header.grey, slice_side=header.slice_side
-    )
+        header.height, header.width, version,
+        grey=header.grey, slice_side=header.slice_side, reversible=header.reversible,
+    )  # fmt: skip
     if header.slice_side == 0:
         pieces = [head + streams[0][0], *streams[0][1:]]
         return EncodedImage(
@@ -220,7 +221,7 @@ def _intact(part: ReceivedPart) -> bytes:
 
 def _header_of(data: bytes, version: int) -> PictureHeader | None:
     try:
-        header = unpack_picture_header(data, version, allow=GREY_AND_SLICES)
+        header = unpack_picture_header(data, version, allow=ALL_CODES)
     except CodecError:
         return None
     # One that was damaged may ask for more slices than packets can number, or than memory bears.

@@ -24,6 +24,7 @@ from rich.table import Table
 
 from codec.base import CodecError, Image, ImageCodec
 from codec.bench_codec import CodecSpeed, bench_codec
+from codec.embedded.codec import EmbeddedCodec
 from codec.profile import profile_names
 from testbed.errors import OutputError
 from testbed.evaluation.metrics import EXACT_PSNR_DB
@@ -74,6 +75,11 @@ def run_bench_codec(
     """
     others = conventional_codecs(conventional)
     ours = {name: open_layered_codec(name) for name in profiles or profile_names()}
+    irreversible = {
+        name: open_layered_codec(name, reversible=False)
+        for name, codec in ours.items()
+        if isinstance(codec, EmbeddedCodec)
+    }
     images = [image.pixels for image in load_images(source, Path(), limit)]
     columns = (
         TextColumn("{task.description}"),
@@ -91,6 +97,12 @@ def run_bench_codec(
             curve, lossless = layered_points(
                 name, codec, images, RATES_BPP, partial(progress.advance, bar)
             )
+            if name in irreversible:
+                label = f"{name}, irreversible"
+                bar = progress.add_task(f"{label}: rates", total=len(images))
+                curve += layered_points(
+                    label, irreversible[name], images, RATES_BPP, partial(progress.advance, bar)
+                )[0]
             results.append(ProfileResult(name, codec.profile.sha256, speed, lossless, tuple(curve)))
         for label, other in others.items():
             bar = progress.add_task(label, total=len(images))
@@ -183,7 +195,7 @@ def write_results(
             table.to_csv(file, index=False, lineterminator="\n")
     except OSError as error:
         raise OutputError(f"{out}: cannot write ({error.strerror})") from error
-    ours = [each.name for each in results]
+    ours = list(dict.fromkeys(point.codec for each in results for point in each.points))
     return files + save(draw_rates(rates, ours, note), out / "codec_rates")
 
 

@@ -107,9 +107,10 @@ def codec_sentences(
 
 def _semantic_words(codec: Canonical) -> str:
     if codec["profile"] == "embedded":
+        kind = "an irreversible" if codec.get("reversible") is False else "a reversible"
         words = (
             "the testbed's layered codec with an embedded stream, after [@samarathunga]: planes of "
-            "a reversible transform, whose probabilities networks predict, coded arithmetically"
+            f"{kind} transform, whose probabilities networks predict, coded arithmetically"
         )
     elif codec["profile"] == "paper":
         rule = {
