@@ -17,7 +17,7 @@ from testbed.images import load_same_size
 from testbed.registry import open_layered_codec
 from testbed.studies.equal_rates import layered_points
 
-RATES_BPP = (0.5, 1.0, 2.0, 4.0)
+RATES_BPP = (0.5, 1.0, 2.0, 4.0, 6.0)
 _BATCH = 50
 _COLUMNS = ["part", "measure", "without", "with", "unit", "images"]
 
@@ -56,19 +56,24 @@ def _rows(
         ("prediction by the networks", "lossless", zero_order, networks, unit, count),
         ("probabilities of 16 bits (H.266: 6)", "lossless", h266, networks, unit, count),
     ]
-    expected, _ = layered_points("expected", EmbeddedCodec(profile), images, RATES_BPP)
-    middles, _ = layered_points(
-        "middles", EmbeddedCodec(without_estimator(profile)), images, RATES_BPP
+    reversible = EmbeddedCodec(profile)
+    codecs = (
+        ("expected picture", EmbeddedCodec(without_estimator(profile)), reversible),
+        ("irreversible transform", reversible, EmbeddedCodec(profile, reversible=False)),
     )
-    rows += [
-        (
-            "expected picture",
-            f"PSNR at {a.rate_bpp:g} bits per pixel",
-            round(b.psnr_db, 2),
-            round(a.psnr_db, 2),
-            "dB",
-            count,
+    for part, without, with_it in codecs:
+        before, after = (
+            layered_points(part, codec, images, RATES_BPP)[0] for codec in (without, with_it)
         )
-        for a, b in zip(expected, middles, strict=True)
-    ]
+        rows += [
+            (
+                part,
+                f"PSNR at {a.rate_bpp:g} bits per pixel",
+                round(b.psnr_db, 2),
+                round(a.psnr_db, 2),
+                "dB",
+                count,
+            )
+            for b, a in zip(before, after, strict=True)
+        ]
     return rows
