@@ -233,7 +233,8 @@ def encode(
     irreversible: Annotated[
         bool,
         typer.Option(
-            "--irreversible", help="never the exact picture, but better where the stream is cut"
+            "--irreversible",
+            help="near the exact picture at the end, but better where long streams are cut",
         ),
     ] = False,
     force: Annotated[bool, typer.Option("--force", help="write over existing files")] = False,

@@ -17,7 +17,7 @@ from codec.embedded.bin_engine import (
     start_encoder,
     worst_case_bytes,
 )
-from codec.embedded.knowledge import known_before
+from codec.embedded.knowledge import known_of_part
 from codec.embedded.pass_coder import (
     MOST_BINS,
     MOST_STEPS,
@@ -28,6 +28,12 @@ from codec.embedded.pass_coder import (
 from codec.embedded.pyramid import Parts, empty_parts
 from codec.embedded.schedule import LAST_LEVEL, MEANS, Pass, first_level, kind_of, passes, told_by
 from codec.fixed_point import BIN_LOGIT
+
+
+def known_of_parts(parts: Parts, level: int) -> Parts:
+    """What the levels before `level`, which is not the first, tell of a picture's parts."""
+    stages = len(parts) - 2
+    return [known_of_part(part, kind_of(k, stages), level) for k, part in enumerate(parts)]
 
 
 def test_no_probability_is_near_a_tie() -> None:
@@ -99,7 +105,7 @@ def encode(truth: list[np.ndarray], height: int, width: int, seed: int) -> tuple
         encode_pass(coder, buffer, logits, side.table, truth[step.part], *rest)
         states.append(side.state())
         if following is not None and following.level < step.level:
-            expected = known_before([part[None] for part in truth], following.level)
+            expected = known_of_parts([part[None] for part in truth], following.level)
             for ours, theirs in zip(side.known, expected, strict=True):
                 assert np.array_equal(ours, theirs[0])
     return buffer[: finish_encoder(coder, buffer)].tobytes(), states
@@ -209,7 +215,7 @@ def test_symbols_say_by_how_much_the_middle_moved() -> None:
         kind, level = step.kind, step.level
         before = np.zeros_like(truth[step.part])
         if level < first_level(stages):
-            before = known_before([part[None] for part in truth], level)[step.part][0]
+            before = known_of_parts([part[None] for part in truth], level)[step.part][0]
         after = known[step.part]
         half = kind.channels
         told = symbols[..., half:] != 0

@@ -25,7 +25,7 @@ from codec.fixed_point import ACTIVATION, SIGNED
 from codec.training import embedded_train
 from codec.training.embedded_estimator import new_estimator
 from codec.training.embedded_export import embedded_tensors, estimator_of, predictor_of
-from codec.training.embedded_linear import Linear, fit_linear
+from codec.training.embedded_linear import Linear, fit_linear, linear_prediction
 from codec.training.embedded_predictor import new_predictor, predicted_bits
 from codec.training.embedded_restore import (
     calibrate,
@@ -33,6 +33,8 @@ from codec.training.embedded_restore import (
     restored_linear,
     restored_predictor,
 )
+from codec.training.embedded_start import check_start, earlier_linear, earlier_size
+from codec.training.embedded_widen import widen
 from testbed.images import load_images
 
 ROOT = Path(__file__).parents[1]
@@ -196,3 +198,93 @@ def test_states_of_restored_networks_are_those_of_trained_ones(tensors: dict[str
     estimator_of(estimator.state_dict())
     calibrate(estimator, partial(estimator, torch.zeros(2, 193, 4, 4), torch.tensor([0, 1])))
     assert all(bool(value.isfinite().all()) for value in estimator.state_dict().values())
+
+
+def sizes_with(*words: str) -> tuple[int, ...]:
+    arguments = ["--cifar", "x", "--out", "y", *words]
+    options = embedded_train.parse(arguments)
+    for each in ("predictor", "estimator"):
+        embedded_train.fill_sizes(each, options)
+    names = (*embedded_train.PREDICTOR_SIZES, *embedded_train.ESTIMATOR_SIZES)
+    return tuple(getattr(options, name) for name in names)
+
+
+def test_networks_are_as_large_as_what_they_start_from_unless_larger_ones_are_asked_for() -> None:
+    weights = ["--start-from", str(ROOT / "codec" / "weights")]
+    tensors = load_file(ROOT / "codec" / "weights" / "embedded.safetensors")
+    width, blocks, heads, estimator_width, estimator_blocks = sizes_with(*weights)
+    assert (width, heads) == tuple(
+        len(tensors[f"predictor.blocks.{name}.weight"]) for name in ("trunk.stem", "heads.0.first")
+    )
+    assert f"predictor.blocks.trunk.blocks.{blocks - 1}.first.weight" in tensors
+    assert len(tensors["estimator.trunk.stem.weight"]) == estimator_width
+    assert f"estimator.trunk.blocks.{estimator_blocks}.first.weight" not in tensors
+    assert sizes_with() == (96, 3, 64, 128, 4)
+    assert sizes_with("--width", "40") == (40, 3, 64, 128, 4)
+    assert sizes_with(*weights, "--width", "200")[:3] == (200, blocks, heads)
+    with pytest.raises(SystemExit, match=r"with --estimator-width 16, it has .* nothing shrinks"):
+        sizes_with(*weights, "--estimator-width", "16")
+
+
+def test_a_folder_that_holds_other_linear_predictions_is_not_gone_on_with(
+    linear: Linear, samples: NDArray[np.uint8], tmp_path: Path
+) -> None:
+    other = Linear(np.full_like(linear.blocks, 1), linear.details)
+    linear_prediction(tmp_path, samples, other)
+    with pytest.raises(SystemExit, match="not those of what is started from"):
+        linear_prediction(tmp_path, samples, linear)
+    assert linear_prediction(tmp_path, samples).sha256 == other.sha256
+
+
+@pytest.mark.parametrize("text", ["{", "[]"])
+def test_a_manifest_that_is_none_is_said_before_anything_is_trained(
+    text: str, tensors: dict[str, Tensor], tmp_path: Path
+) -> None:
+    save_file(tensors, tmp_path / "embedded.safetensors")
+    (tmp_path / "embedded.json").write_text(text)
+    with pytest.raises(SystemExit, match=r"embedded\.json: not a manifest"):
+        check_start(tmp_path, ["predictor"])
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("linear", torch.zeros(5, 48, 48, 3, 3, dtype=torch.int16)),
+        ("linear", torch.zeros(3, dtype=torch.bfloat16)),
+        ("predictor.blocks.trunk.stem.weight", torch.tensor(3, dtype=torch.int16)),
+    ],
+)
+def test_foreign_tensors_are_one_line(
+    key: str, value: Tensor, tensors: dict[str, Tensor], tmp_path: Path
+) -> None:
+    save_file({**tensors, key: value}, tmp_path / "embedded.safetensors")
+    with pytest.raises(SystemExit, match="cannot be started from") as raised:
+        earlier_linear(tmp_path)
+        earlier_size(tmp_path, "predictor")
+    assert "\n" not in str(raised.value)
+
+
+def test_nothing_is_widened_from_a_network_that_lacks_something(tensors: dict[str, Tensor]) -> None:
+    state = restored_predictor(tensors, "predictor").state_dict()
+    wider = new_predictor(1, Size(32, 2, 24))
+    widen(wider, state)
+    for missing in ("blocks.trunk.stem.conv.weight", "blocks.trunk.blocks.0.first.conv.weight"):
+        with pytest.raises(ValueError, match="is missing"):
+            widen(wider, {key: value for key, value in state.items() if key != missing})
+    with pytest.raises(ValueError, match="is missing"):
+        widen(wider, {})
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--muon-rate", "-1"], ["--muon-rate", "nan"], ["--threads", "0"], ["--peak-rate", "-1"],
+        ["--seed", "-1"], ["--batch", "0"], ["--minutes", "nan"],
+    ],
+)  # fmt: skip
+def test_numbers_that_make_no_sense_are_refused(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        sizes_with(*words)
+    assert "expected" in capsys.readouterr().err

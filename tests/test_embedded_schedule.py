@@ -16,13 +16,11 @@ from codec.embedded.knowledge import (
     block_features,
     detail_features,
     estimates,
-    known_before,
     known_of_part,
     log_difference,
     middles,
 )
 from codec.embedded.networks import DETAIL_FEATURES, FEATURES, SYMBOLS
-from codec.embedded.pyramid import empty_parts
 from codec.embedded.root_model import root_logits
 from codec.embedded.schedule import (
     BLOCK,
@@ -173,15 +171,6 @@ def test_what_is_known_is_the_bits_above_the_level(seed: int, kind: PartKind, le
             last_told = level + 1 + int(kind.is_chroma[channel])
             bits = abs(int(value)) // 2**last_told * 2**last_told
         assert known[place] == (bits if value >= 0 else -bits)
-
-
-def test_what_is_known_of_a_picture_is_that_of_its_parts() -> None:
-    random = np.random.default_rng(0)
-    parts = [random.integers(-900, 900, part.shape).astype(np.int32)
-             for part in empty_parts(2, 9, 30)]  # fmt: skip
-    found = known_before(parts, 4)
-    for k, (part, known) in enumerate(zip(parts, found, strict=True)):
-        assert np.array_equal(known, known_of_part(part, kind_of(k, len(parts) - 2), 4))
 
 
 @settings(max_examples=60, deadline=None)

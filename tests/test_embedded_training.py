@@ -20,7 +20,6 @@ from codec.embedded.knowledge import (
     LINEAR_SHAPE,
     block_features,
     estimates,
-    known_before,
     known_of_part,
     middles,
 )
@@ -62,6 +61,7 @@ from codec.training.embedded_predictor import (
 )
 from codec.training.embedded_symbols import (
     known_after,
+    known_before,
     levels_of,
     means_of,
     passes_of_kind,
@@ -127,20 +127,22 @@ def test_features_and_symbols_are_the_codec_s(
     """At every pass of a real encoding, to the last bit; also of noise, which needs unary steps."""
     noise = np.random.default_rng(0).integers(0, 2, (1, height, width, 3)).astype(np.uint8) * 255
     quad = np.tile(samples[3:4], (1, 2, 2, 1))[:, :height, :width]
-    truth = analyse(np.concatenate([quad, noise]))
-    walk = Walk(untrained, untrained.predictor, 2, height, width)
-    coders = [start_encoder() for _ in range(2)]
+    # Of a black picture's root even the first level tells more than one step.
+    truth = analyse(np.concatenate([quad, noise, np.zeros_like(noise)]))
+    walk = Walk(untrained, untrained.predictor, 3, height, width)
+    coders = [start_encoder() for _ in range(3)]
     values = sum(part[0].size for part in truth)
     buffers = [np.empty(worst_case_bytes(values * (MOST_BINS + 16)), np.uint8) for _ in coders]
     for step in walk.passes:
         walk.enter(step)
-        part, levels = truth[step.part], np.full(2, step.level)
+        part, levels = truth[step.part], np.full(3, step.level)
         grid = part.shape[1:3]
         if step == next(s for s in walk.passes if (s.level, s.part) == (step.level, step.part)):
-            assert np.array_equal(walk.known[step.part], known_of_part(part, step.kind, step.level))
+            known = known_before(part, step.kind, step.level, walk.stages)
+            assert np.array_equal(walk.known[step.part], known)
             if step.kind is ROOT:
                 told_nothing = means_of(truth, step.level, told=False)[-1]
-                assert np.array_equal(walk.block_means(step, [0, 1]), told_nothing)
+                assert np.array_equal(walk.block_means(step, [0, 1, 2]), told_nothing)
             if step.kind is not ROOT:
                 assert np.array_equal(
                     walk.means, means_of(truth, step.level, told=True)[step.part - 1]
@@ -149,7 +151,7 @@ def test_features_and_symbols_are_the_codec_s(
                 expected = walk._features(step, slice(None))
                 assert np.array_equal(seen * SIGNED.unit, expected)
         told = told_before(step.kind, step.group, step.parity, *grid)[level_row(step.level)]
-        change = symbols_of(part, step.kind, levels).change
+        change = symbols_of(part, step.kind, levels, walk.stages).change
         symbols = np.concatenate([change * told, np.broadcast_to(told, part.shape)], axis=-1)
         assert np.array_equal(walk.symbols, symbols * SIGNED.unit)
         walk.encode(step, coders, buffers, truth)
@@ -270,9 +272,9 @@ def test_the_estimator_is_trained_on_what_the_codec_shows(
     for level, whole in ((10, False), (7, True), (4, True), (3, False), (-1, True)):
         told = random_prefix(level, 4, *truth.shape[1:3], random, start=0) & whole
         means = means_of(parts, level, told=whole)[-1]
-        before = known_before(parts, level)[-1]
+        before = known_of_part(parts[-1], BLOCK, level)
         known = np.where(told, known_after(parts[-1], BLOCK, level), before)
-        change = symbols_of(parts[-1], BLOCK, np.full(4, level)).change * told
+        change = symbols_of(parts[-1], BLOCK, np.full(4, level), len(parts) - 2).change * told
         symbols = np.concatenate([change, told], axis=-1).astype(np.float32) * SIGNED.unit
         seen = np.concatenate([profile.block_features(before, means, level), symbols], axis=-1)
         logits = network_in_chunks(profile.estimator, seen, level).astype(np.int32)

@@ -77,7 +77,8 @@ class EmbeddedCodec:
     slice_side: side in pixels of the slices that pictures are cut into; None: no slices up to 1024
         by 1024. Raises CodecError for others than `slices.check_slice_side` allows.
     reversible: whether the stream ends in the exact picture. If not, it ends near it and is better
-        wherever it is cut before (transform.py). Decoders read from the stream which it is.
+        where it is cut before, the more the longer it is (transform.py). Decoders read from the
+        stream which it is.
     """
 
     name = "semantic"

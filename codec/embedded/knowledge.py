@@ -21,7 +21,6 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 
 from codec.embedded.networks import DETAIL_FEATURES, FEATURES
-from codec.embedded.pyramid import Parts
 from codec.embedded.schedule import (
     BLOCK,
     BLOCK_LEVELS,
@@ -30,7 +29,6 @@ from codec.embedded.schedule import (
     MEANS,
     ROOT,
     PartKind,
-    kind_of,
 )
 from codec.embedded.transform import CHANNELS, ESTIMATE_BITS
 from codec.fixed_point import SIGNED
@@ -72,14 +70,6 @@ def log_difference(x: NDArray[np.float64]) -> NDArray[np.float32]:
     """Sign and logarithm of binary fractions: round(14 log2(1 + |x|)), at most 127."""
     size = np.searchsorted(log_thresholds(), np.abs(x), side="right")
     return np.asarray(np.sign(x) * size, np.float32)
-
-
-def known_before(parts: Parts, level: int) -> Parts:
-    """What the levels before `level` tell of a picture's parts."""
-    stages = len(parts) - 2
-    return [
-        known_of_part(part, kind_of(k, stages), level) for k, part in enumerate(parts)
-    ]  # fmt: skip
 
 
 def known_of_part(part: NDArray[np.int32], kind: PartKind, level: int) -> NDArray[np.int32]:

@@ -1,14 +1,15 @@
-"""The two networks of the profile `embedded`, each in a form that learns and one that is exact.
+"""The networks of the profile `embedded`, each in a form that learns and one that is exact.
 
     PlanePredictor      what the next bins will be, given everything told so far
     PictureEstimator    where within its interval each coefficient lies: the picture to show
 
-Both see the grid of blocks, a quarter of the picture's width and height, and serve all levels:
-every layer adds a bias of its own for each level. The predictor has a trunk, evaluated once per
-level, and for every group a head, evaluated once per pass, which also sees what this level has told
-so far; and the same once more, smaller, for the details of the pyramid, all stages with one
-network. In the paper's terms both are enhancement networks: they predict what the planes that are
-still missing hold. Here the prediction is a probability for each bin.
+Both see the grid of blocks, a quarter of the picture's width and height, and serve all levels; of
+predictors there may be two, for thumbnails and for photographs (profile.py). Every layer adds a
+bias of its own for each level. The predictor has a trunk, evaluated once per level, and for every
+group a head, evaluated once per pass, which also sees what this level has told so far; and the same
+once more, smaller, for the details of the pyramid and on their grids, all stages with one network.
+In the paper's terms both are enhancement networks: they predict what the planes that are still
+missing hold. Here the prediction is a probability for each bin.
 
 How wide and deep a network is, its weights say (`exact_predictor`).
 

@@ -225,7 +225,7 @@ def _header_of(data: bytes, version: int) -> PictureHeader | None:
     except CodecError:
         return None
     # One that was damaged may ask for more slices than packets can number, or than memory bears.
-    if header.slice_side > _MOST_SIDE:
+    if header.slice_side and not _LEAST_SIDE <= header.slice_side <= _MOST_SIDE:
         return None
     if header.slice_side == 0 and max(header.height, header.width) > UNSLICED_SIDE:
         return None

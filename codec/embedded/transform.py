@@ -14,8 +14,9 @@ basis functions eight pixels long that end smoothly.
 
 Reversible, each lifting step rounds to whole numbers, and a stream that ends before the last planes
 pays for that with noise of a mean square of about .7 in its picture. Irreversible, the steps have
-ESTIMATE_BITS fractional bits and only their results are rounded: a stream never ends in the exact
-picture, but is better wherever it is cut. JPEG 2000 leaves the same choice (ITU-T T.800, annex G).
+ESTIMATE_BITS fractional bits and only their results are rounded: a stream ends near the picture
+and mostly not in it, but is better where it is cut, the more the longer it is. JPEG 2000 leaves
+the same choice (ITU-T T.800, annex G).
 
 Sources: Malvar and Sullivan, "YCoCg-R: a color space with RGB reversibility and low dynamic range"
 (JVT-I014r3, 2003); Tran, Liang, Tu, "Lapped transform via time-domain pre- and post-filtering"

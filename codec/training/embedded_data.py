@@ -55,7 +55,10 @@ class EmbeddedData:
     sources: dict[str, str]
 
     def held_out(self, count: int) -> NDArray[np.uint8]:
-        """Pictures of the kind that training does not see."""
+        """Pictures of the kind that training does not see.
+
+        Of the one photograph at the border between both it sees other crops.
+        """
         if self.kind == "thumbnails":
             return self.validation[:count]
         assert self.held_out_crops is not None

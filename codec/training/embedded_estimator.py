@@ -101,7 +101,7 @@ def squared_errors(
         seen[rows, ..., :FEATURES] = block_features(known, means, level, linear.block_row(level))
         middle[rows], half[rows] = intervals(some[-1], means, level, told[rows], whole)
     seen[..., :FEATURES] /= SIGNED.unit
-    seen[..., FEATURES:-CHANNELS] = symbols_of(blocks, BLOCK, levels).change * told
+    seen[..., FEATURES:-CHANNELS] = symbols_of(blocks, BLOCK, levels, len(parts) - 2).change * told
     seen[..., -CHANNELS:] = told
     with torch.autocast("cpu", dtype=torch.bfloat16, enabled=autocast):
         logits = model(network_input(seen), level_index(levels))

@@ -47,25 +47,29 @@ def load_checkpoint(path: Path) -> Checkpoint:
 
 def predictor_of(state: Mapping[str, Tensor]) -> PlanePredictor:
     """The network, as large as its state_dict. KeyError or RuntimeError if it does not fit."""
-    model = PlanePredictor(block_size=_size(state, "blocks"), detail_size=_size(state, "details"))
+    model = PlanePredictor(
+        block_size=size_of_state(state, "blocks"), detail_size=size_of_state(state, "details")
+    )
     model.load_state_dict(state)
     return model.eval()
 
 
 def estimator_of(state: Mapping[str, Tensor]) -> PictureEstimator:
     """The same of an estimator."""
-    width, blocks = _trunk_size(state, "trunk")
+    width, blocks = trunk_of_state(state, "trunk")
     model = PictureEstimator(width=width, blocks=blocks)
     model.load_state_dict(state)
     return model.eval()
 
 
-def _size(state: Mapping[str, Tensor], part: str) -> Size:
+def size_of_state(state: Mapping[str, Tensor], part: str) -> Size:
+    """Of `details` or `blocks` of a predictor's state_dict. KeyError if it is something else."""
     head_width = len(state[f"{part}.heads.0.first.conv.weight"])
-    return Size(*_trunk_size(state, f"{part}.trunk"), head_width)
+    return Size(*trunk_of_state(state, f"{part}.trunk"), head_width)
 
 
-def _trunk_size(state: Mapping[str, Tensor], trunk: str) -> tuple[int, int]:
+def trunk_of_state(state: Mapping[str, Tensor], trunk: str) -> tuple[int, int]:
+    """Width and blocks of a trunk of a state_dict."""
     start = f"{trunk}.blocks."
     blocks = {key.removeprefix(start).split(".")[0] for key in state if key.startswith(start)}
     return len(state[f"{trunk}.stem.conv.weight"]), len(blocks)

@@ -144,7 +144,12 @@ def linear_prediction(
             pass
         finally:
             partial.unlink()
-    return load_linear(path)
+    there = load_linear(path)
+    if earlier is not None and there.sha256 != earlier.sha256:
+        raise SystemExit(
+            f"{path}: not those of what is started from; choose another --out, or delete it"
+        )
+    return there
 
 
 def load_linear(path: Path) -> Linear:
@@ -154,9 +159,15 @@ def load_linear(path: Path) -> Linear:
             found = Linear(file["blocks"], file["details"])
     except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
         raise SystemExit(f"{path}: cannot be read ({error})") from None
-    for weights, shape in ((found.blocks, LINEAR_SHAPE), (found.details, DETAIL_LINEAR_SHAPE)):
-        if weights.dtype != np.int16 or weights.shape != shape:
-            raise SystemExit(
-                f"{path}: expected int16 {shape}, found {weights.dtype} {weights.shape}"
-            )
+    try:
+        check_linear(found)
+    except ValueError as error:
+        raise SystemExit(f"{path}: {error}") from None
     return found
+
+
+def check_linear(linear: Linear) -> None:
+    """Raises ValueError if the weights are not those of `Linear`."""
+    for weights, shape in ((linear.blocks, LINEAR_SHAPE), (linear.details, DETAIL_LINEAR_SHAPE)):
+        if weights.dtype != np.int16 or weights.shape != shape:
+            raise ValueError(f"expected int16 {shape}, found {weights.dtype} {weights.shape}")

@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from codec.embedded.knowledge import block_features, detail_features, known_of_part
+from codec.embedded.knowledge import block_features, detail_features
 from codec.embedded.networks import (
     BLOCK_SIZE,
     DETAIL_FEATURES,
@@ -48,6 +48,7 @@ from codec.training.embedded_data import Batches
 from codec.training.embedded_linear import Linear
 from codec.training.embedded_symbols import (
     Symbols,
+    known_before,
     levels_of,
     means_of,
     symbols_of,
@@ -91,7 +92,8 @@ def float_features(
 
     Of each picture as they are when its level has told all of the parts before and nothing of this.
     """
-    count, kinds = len(levels), [DETAIL] * (len(parts) - 2) + [BLOCK]
+    count, stages = len(levels), len(parts) - 2
+    kinds = [DETAIL] * stages + [BLOCK]
     out = [
         np.empty(
             (count, *part.shape[1:3], FEATURES if kind is BLOCK else DETAIL_FEATURES), np.float32
@@ -103,7 +105,7 @@ def float_features(
         some = [part[rows] for part in parts]
         all_means = means_of(some, level, told=True)
         for seen, part, means, kind in zip(out, some[1:], all_means, kinds, strict=True):
-            known = known_of_part(part, kind, level)
+            known = known_before(part, kind, level, stages)
             if kind is BLOCK:
                 seen[rows] = block_features(known, means, level, linear.block_row(level))
             else:
@@ -142,7 +144,7 @@ def predicted_bits(
         index = level_index(levels[rows])
         network = model.blocks if kind is BLOCK else model.details
         stage = () if kind is BLOCK else (torch.full_like(index, min(stages - at, STAGE_ROWS - 1)),)
-        symbols = symbols_of(parts[at][rows], kind, levels[rows])
+        symbols = symbols_of(parts[at][rows], kind, levels[rows], stages)
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=autocast):
             trunk = network.trunk(network_input(seen[rows]), index, *stage)
             found = _part_bits(network, kind, trunk, symbols, index, ablation)
@@ -164,9 +166,9 @@ def _root_bits(root: NDArray[np.int32], levels: NDArray[np.int64], stages: int) 
     logits = np.empty((*root.shape[:3], 2 * ROOT.channels), np.float32)
     for level in np.unique(levels).tolist():
         rows = levels == level
-        known = known_of_part(root[rows], ROOT, level)
+        known = known_before(root[rows], ROOT, level, stages)
         logits[rows] = root_logits(known, level - stages) / np.float32(BIN_LOGIT.unit)
-    symbols = symbols_of(root, ROOT, levels)
+    symbols = symbols_of(root, ROOT, levels, stages)
     everyone = np.arange(len(levels))
     return _group_bits(
         torch.from_numpy(logits), ROOT, 0, symbols, everyone, level_index(levels)

@@ -26,7 +26,7 @@ from codec.embedded.networks import (
 )
 from codec.fixed_point import ACTIVATION
 from codec.training.embedded_export import PROFILE
-from codec.training.embedded_linear import Linear
+from codec.training.embedded_linear import Linear, check_linear
 
 WEIGHTS_NAME = f"{PROFILE}.safetensors"
 
@@ -42,7 +42,7 @@ def load_weights(path: Path) -> dict[str, Tensor]:
 
 def restored_predictor(tensors: Mapping[str, Tensor], name: str) -> PlanePredictor:
     """`predictor` or `photographs` of a weights file; KeyError or ValueError if they do not fit."""
-    state = _part(tensors, name)
+    state = part_of(tensors, name)
     exact_predictor(state)  # which looks whether all fits together
     sizes = predictor_size(state, "blocks"), predictor_size(state, "details")
     model = PlanePredictor(block_size=sizes[0], detail_size=sizes[1])
@@ -52,7 +52,7 @@ def restored_predictor(tensors: Mapping[str, Tensor], name: str) -> PlanePredict
 
 def restored_estimator(tensors: Mapping[str, Tensor]) -> PictureEstimator:
     """The same of the estimator."""
-    state = _part(tensors, "estimator")
+    state = part_of(tensors, "estimator")
     exact_estimator(state)
     width, blocks = trunk_size(state, "trunk")
     model = PictureEstimator(width=width, blocks=blocks)
@@ -61,11 +61,16 @@ def restored_estimator(tensors: Mapping[str, Tensor]) -> PictureEstimator:
 
 
 def restored_linear(tensors: Mapping[str, Tensor]) -> Linear:
-    """The linear predictions of a weights file. KeyError if they are missing."""
-    return Linear(tensors["linear"].numpy(), tensors["detail_linear"].numpy())
+    """The linear predictions of a weights file; KeyError or ValueError if they do not fit."""
+    found = Linear(tensors["linear"].numpy(), tensors["detail_linear"].numpy())
+    check_linear(found)
+    return found
 
 
-def _part(tensors: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
+def part_of(tensors: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
+    """The tensors of one network; for photographs those for thumbnails if it has none."""
+    if name == "photographs" and not any(key.startswith("photographs.") for key in tensors):
+        name = "predictor"
     start = f"{name}."
     return {key.removeprefix(start): v for key, v in tensors.items() if key.startswith(start)}
 

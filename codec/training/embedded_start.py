@@ -14,17 +14,27 @@ from typing import Any
 
 from torch import nn
 
-from codec.training.embedded_export import PROFILE, load_checkpoint
+from codec.embedded.networks import Size, predictor_size, trunk_size
+from codec.training.embedded_export import (
+    PROFILE,
+    load_checkpoint,
+    size_of_state,
+    trunk_of_state,
+)
 from codec.training.embedded_linear import FILE_NAME, Linear, load_linear
 from codec.training.embedded_restore import (
     WEIGHTS_NAME,
     calibrate,
     load_weights,
+    part_of,
     restored_estimator,
     restored_linear,
     restored_predictor,
 )
 from codec.training.embedded_widen import widen
+
+_UNFIT = (KeyError, ValueError, IndexError, TypeError, RuntimeError)
+"""What comes of tensors that are not those of a network."""
 
 
 def checkpoint_path(folder: Path, name: str) -> Path:
@@ -48,14 +58,37 @@ def begin(model: nn.Module, folder: Path, name: str, look: Callable[[Any], None]
         if name == "estimator":
             earlier: nn.Module = restored_estimator(tensors)
         else:
-            there = any(key.startswith(f"{name}.") for key in tensors)
-            earlier = restored_predictor(tensors, name if there else "predictor")
+            earlier = restored_predictor(tensors, name)
         calibrate(earlier, partial(look, earlier))
         widen(model, earlier.state_dict())
-    except KeyError as error:
-        raise SystemExit(f"{path}: cannot be started from (no {error})") from None
-    except ValueError as error:
-        raise SystemExit(f"{path}: cannot be started from ({error})") from None
+    except _UNFIT as error:
+        raise _unfit(path, error) from None
+
+
+def earlier_size(folder: Path, name: str) -> Size:
+    """How large the network is that `begin` would begin with; of an estimator's no heads: 0.
+
+    Raises SystemExit as `begin` does.
+    """
+    path = _source(folder, name)
+    try:
+        if path.suffix == ".pt":
+            state = load_checkpoint(path).model
+            if name == "estimator":
+                return Size(*trunk_of_state(state, "trunk"), 0)
+            return size_of_state(state, "blocks")
+        state = part_of(load_weights(path), name)
+        if name == "estimator":
+            return Size(*trunk_size(state, "trunk"), 0)
+        return predictor_size(state, "blocks")
+    except _UNFIT as error:
+        raise _unfit(path, error) from None
+
+
+def _unfit(path: Path, error: Exception) -> SystemExit:
+    reason = " ".join(str(error).split())
+    what = f"no {reason}" if isinstance(error, KeyError) else reason
+    return SystemExit(f"{path}: cannot be started from ({what})")
 
 
 def earlier_linear(folder: Path) -> Linear:
@@ -65,12 +98,13 @@ def earlier_linear(folder: Path) -> Linear:
         return load_linear(path)
     try:
         return restored_linear(load_weights(folder / WEIGHTS_NAME))
-    except (KeyError, ValueError) as error:
-        raise SystemExit(f"{folder / WEIGHTS_NAME}: cannot be started from ({error})") from None
+    except _UNFIT as error:
+        raise _unfit(folder / WEIGHTS_NAME, error) from None
 
 
 def check_start(folder: Path, names: list[str]) -> None:
     """Raises SystemExit with one line if the folder lacks what these networks begin with."""
+    earlier_manifest(folder)
     if (folder / WEIGHTS_NAME).is_file():
         return
     for path in (folder / FILE_NAME, *(_source(folder, name) for name in names)):
@@ -84,9 +118,13 @@ def earlier_manifest(folder: Path | None) -> dict[str, Any] | None:
         return None
     path = folder / f"{PROFILE}.json"
     if not path.is_file():
-        return {"file": "checkpoints without a manifest"}
-    earlier = json.loads(path.read_text())
-    assert isinstance(earlier, dict)
+        return {"file": "without a manifest"}
+    try:
+        earlier = json.loads(path.read_text())
+    except ValueError as error:
+        raise SystemExit(f"{path}: not a manifest ({error})") from None
+    if not isinstance(earlier, dict):
+        raise SystemExit(f"{path}: not a manifest")
     return earlier
 
 

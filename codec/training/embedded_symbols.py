@@ -51,12 +51,23 @@ class Symbols:
     change: NDArray[np.float32]
 
 
-def symbols_of(part: NDArray[np.int32], kind: PartKind, levels: NDArray[np.int64]) -> Symbols:
+def known_before(
+    part: NDArray[np.int32], kind: PartKind, level: int, stages: int
+) -> NDArray[np.int32]:
+    """What the levels before `level` tell of one part, (B, h, w, C); `level` may be the first."""
+    if level == first_level(stages):
+        return np.zeros_like(part)
+    return known_of_part(part, kind, level)
+
+
+def symbols_of(
+    part: NDArray[np.int32], kind: PartKind, levels: NDArray[np.int64], stages: int
+) -> Symbols:
     """The symbols of a part (B, h, w, C) that are told of each picture in its level, (B,)."""
     known, planes = np.empty_like(part), np.empty((len(part), 1, 1, kind.channels), np.int32)
     for level in np.unique(levels).tolist():
         rows = levels == level
-        known[rows] = known_of_part(part[rows], kind, level)
+        known[rows] = known_before(part[rows], kind, level, stages)
         planes[rows] = np.maximum(kind.planes(level), 0)
     magnitude, sign = np.abs(part) >> planes, np.sign(part).astype(np.float32)
     fresh = known == 0
@@ -82,7 +93,7 @@ def means_of(parts: Parts, level: int, *, told: bool) -> list[NDArray[np.int32]]
     means: list[NDArray[np.int32]] = []
     for at, part in enumerate(parts[:-1]):
         kind = kind_of(at, stages)
-        known = known_after(part, kind, level) if told else known_of_part(part, kind, level)
+        known = known_after(part, kind, level) if told else known_before(part, kind, level, stages)
         middle = middles(known, np.maximum(kind.planes(level) - told, -1))
         grid = parts[at + 1].shape[1:3]
         means.append(finer_means(means[-1], middle, grid) if at else middle)

@@ -19,6 +19,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
+from dataclasses import astuple
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -64,6 +66,7 @@ from codec.training.embedded_start import (
     checkpoint_path,
     earlier_linear,
     earlier_manifest,
+    earlier_size,
 )
 from codec.training.loop import LoopSettings, add_loop_arguments
 
@@ -72,6 +75,9 @@ PHOTOGRAPHS: Kind = "photographs"
 """What the checkpoint of a predictor for them is called, and its weights."""
 PREDICTOR_SHARE = 0.55
 """Of the minutes, if both parts are trained."""
+PREDICTOR_SIZES = ("width", "blocks", "head_width")
+ESTIMATOR_SIZES = ("estimator_width", "estimator_blocks")
+"""Names of the options, in the order of `Size`."""
 MUON_RATES = {"predictor": 0.01, "estimator": 0.006}
 VALIDATED_PICTURES = 1000
 START_FROM = "--start-from EARLIER"
@@ -87,6 +93,8 @@ def main(arguments: list[str] | None = None) -> None:
     if options.start_from is not None:
         check_start(options.start_from, [_name(part, options) for part in parts])
         earlier = earlier_linear(options.start_from)
+    for part in parts:
+        fill_sizes(part, options)
     data = load_embedded_data(options.cifar, options.photos, options.seed, options.kind)
     options.out.mkdir(parents=True, exist_ok=True)
     linear = linear_prediction(options.out, data.train, earlier)
@@ -130,6 +138,28 @@ def train_part(part: str, options: argparse.Namespace, data: EmbeddedData, linea
     print(table(bpp_by_level(model, held_out, linear, options.ablate)))
 
 
+def fill_sizes(part: str, options: argparse.Namespace) -> None:
+    """Sizes of a part that were not given: those of what is started from, or the usual ones.
+
+    Raises SystemExit if one was given that is smaller than what is started from.
+    """
+    names = ESTIMATOR_SIZES if part == "estimator" else PREDICTOR_SIZES
+    usual = Size(ESTIMATOR_WIDTH, ESTIMATOR_BLOCKS, 0) if part == "estimator" else BLOCK_SIZE
+    started = None
+    if options.start_from is not None:
+        started = earlier_size(options.start_from, _name(part, options))
+    values = zip(names, astuple(started or usual), strict=False)
+    for name, value in values:
+        given = getattr(options, name)
+        if given is None:
+            setattr(options, name, value)
+        elif started is not None and given < value:
+            raise SystemExit(
+                f"{options.start_from}: cannot be started from with --{name.replace('_', '-')} "
+                f"{given}, it has {value} and nothing shrinks"
+            )
+
+
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         "testbed train embedded", description="Train the profile `embedded`."
@@ -149,7 +179,10 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         ("--estimator-width", ESTIMATOR_WIDTH, "channels of the estimator"),
         ("--estimator-blocks", ESTIMATOR_BLOCKS, "residual blocks of the estimator"),
     ):
-        parser.add_argument(name, type=int, default=value, help=f"{text}, {value} if not given")
+        parser.add_argument(
+            name, type=int,
+            help=f"{text}; unless given, those of what is started from, or {value}",
+        )  # fmt: skip
     parser.add_argument(
         "--muon-rate", type=float,
         help="highest rate of Muon, which moves convolutions' weights, as a share of their norm; "
@@ -169,13 +202,15 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     for name, given in (("--ablate", options.ablate != "none"), ("--kind", _of_photos(options))):
         if given and options.part != "predictor":
             parser.error(f"{name} is for the predictor alone: add --part predictor")
-    if options.minutes < 0 or options.batch < LEAST_BATCH:
+    if options.muon_rate is not None and not 0 <= options.muon_rate < math.inf:
+        parser.error("expected a --muon-rate of 0 or more")
+    if not 0 <= options.minutes < math.inf or options.batch < LEAST_BATCH:
         parser.error(f"expected --minutes of at least 0 and --batch of at least {LEAST_BATCH}")
     for width in (options.width, options.head_width, options.estimator_width):
-        if not 1 <= width <= MOST_WIDTH:
+        if width is not None and not 1 <= width <= MOST_WIDTH:
             parser.error(f"expected widths of 1 to {MOST_WIDTH}")
     for blocks in (options.blocks, options.estimator_blocks):
-        if not 0 <= blocks <= MOST_BLOCKS:
+        if blocks is not None and not 0 <= blocks <= MOST_BLOCKS:
             parser.error(f"expected 0 to {MOST_BLOCKS} blocks")
     if options.minutes == 0 and options.part != "both":
         parser.error("--minutes 0 writes the weights of both parts: leave --part out")

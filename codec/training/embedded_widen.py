@@ -7,6 +7,7 @@ convolution is normalised to zero, so the block hands on what it gets.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 import torch
@@ -19,13 +20,18 @@ from codec.embedded.networks import DETAIL_SYMBOLS, SYMBOLS
 def widen(model: nn.Module, earlier: Mapping[str, Tensor]) -> None:
     """Fills a new PlanePredictor or PictureEstimator from the state_dict of one at most as large.
 
-    Raises ValueError if a weight is larger than there is room for.
+    Raises ValueError if a weight is missing or larger than there is room for.
     """
     state = model.state_dict()
     for key in earlier.keys() - state.keys():
         raise ValueError(f"{key} has no place in a network of this size")
+    blocks = re.compile(r"(.*trunk\.blocks)\.(\d+)\.")
+    known = [match for key in earlier if (match := blocks.match(key))]
     for key, new in state.items():
         if key not in earlier:
+            added = blocks.match(key)
+            if added is None or any(added[0] == other[0] for other in known):
+                raise ValueError(f"{key} is missing")
             if key.endswith("second.norm.weight"):
                 new.zero_()
             continue

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -45,15 +46,35 @@ class LoopSettings:
     start_from: Path | None = None
 
 
+def above_zero(text: str) -> float:
+    """A number for argparse."""
+    value = float(text)
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"expected a number above 0, found {text}")
+    return value
+
+
+def at_least(least: int) -> Callable[[str], int]:
+    """Whole numbers for argparse."""
+
+    def whole(text: str) -> int:
+        value = int(text)
+        if value < least:
+            raise argparse.ArgumentTypeError(f"expected at least {least}, found {value}")
+        return value
+
+    return whole
+
+
 def add_loop_arguments(parser: argparse.ArgumentParser, peak_rate: float, batch: int) -> None:
     """What every training by this loop can be told; the defaults of two of them."""
     parser.add_argument("--cifar", type=Path, required=True, help="folder of data_batch_1..5.bin")
     parser.add_argument("--out", type=Path, required=True, help="checkpoints, logs and weights")
     parser.add_argument("--minutes", type=float, default=40.0)
-    parser.add_argument("--peak-rate", type=float, default=peak_rate)
-    parser.add_argument("--batch", type=int, default=batch)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--peak-rate", type=above_zero, default=peak_rate)
+    parser.add_argument("--batch", type=at_least(1), default=batch)
+    parser.add_argument("--seed", type=at_least(0), default=1)
+    parser.add_argument("--threads", type=at_least(1), default=1)
 
 
 def settings_of(options: argparse.Namespace, run: str) -> LoopSettings:
@@ -92,6 +113,8 @@ def train(
     pictures in another order than an unbroken run would have seen.
     """
     checkpoint = settings.folder / f"{name}.checkpoint.pt"
+    if settings.batch > count:
+        raise SystemExit(f"expected batches of at most the {count} pictures there are")
     if optimisers is None:
         adam = torch.optim.AdamW(model.parameters(), lr=settings.peak_rate, weight_decay=1e-4)
         optimisers = [adam]
@@ -104,6 +127,11 @@ def train(
             raise SystemExit(
                 f"{checkpoint} is of another run; choose another --out\n"
                 f"  there: {saved['run']}\n  here:  {settings.run}"
+            )
+        if "optimisers" not in saved:
+            raise SystemExit(
+                f"{checkpoint} is of an earlier version; train on from it with another --out and "
+                f"--start-from {settings.folder}"
             )
         model.load_state_dict(saved["model"])
         for optimiser, state in zip(optimisers, saved["optimisers"], strict=True):
