@@ -57,10 +57,11 @@ def test_damage_shows_another_picture_or_none(codec, streams, number) -> None:
         assert each.image is None or each.image.shape == (*SIZES[number], 3)
 
 
-def test_other_versions_and_codes_show_nothing(codec, streams) -> None:
+def test_other_versions_show_nothing(codec, streams) -> None:
+    """Of its own version every code means something."""
     data = b"".join(streams[2])
     for first in range(256):
-        if first in (data[0], data[0] | 1, data[0] | 2, data[0] | 3) or first & 4:
+        if first >> 4 == data[0] >> 4:
             continue
         (found,) = codec.decode_batch([[ReceivedLayer(bytes([first]) + data[1:], True)]])
         assert found == DecodedImage(None, 0)
