@@ -47,11 +47,11 @@ def test_bench_demapper() -> None:
 @pytest.mark.parametrize("channel", [Awgn(), Rayleigh(variation="symbol"), Ofdm()])
 def test_bench_tables(channel: Channel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TESTBED_TABLES", str(tmp_path))
-    speed = bench_tables(LinkSetting(channel, 10.0), packet_bytes=1000, words=5)
-    assert speed.ratio == speed.tables_per_s / speed.exact_per_s
-    # More than 100 on an idle core. On a busy one a few words say little: the test is that tables
-    # are the faster way at all, the figure is the benchmark's.
-    assert speed.ratio > 1
+    setting = LinkSetting(channel, 10.0)
+    speeds = [bench_tables(setting, packet_bytes=1000, words=5) for _ in range(3)]
+    assert all(each.ratio == each.tables_per_s / each.exact_per_s for each in speeds)
+    # More than 100 on an idle core; far from any doubt even on a busy one, which may spoil a try.
+    assert max(each.ratio for each in speeds) > 30
 
 
 def test_bench_link_names_every_stage_once() -> None:

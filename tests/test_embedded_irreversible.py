@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from extreme_pictures import extreme_pictures
+from test_embedded_codec import first_bytes, stream_of, whole
 from test_embedded_transform import real_coefficients, structured
 from typer.testing import CliRunner
 
@@ -40,12 +41,8 @@ def samples() -> list[Image]:
     return [image.pixels for image in load_images("samples32", Path())[::2]]
 
 
-def whole(encoded: EncodedImage) -> list[ReceivedLayer]:
-    return [layer.whole for layer in encoded.layers]
-
-
 def cut(encoded: EncodedImage, n_bytes: int) -> list[ReceivedLayer]:
-    return [ReceivedLayer(b"".join(layer.data for layer in encoded.layers)[:n_bytes], False)]
+    return first_bytes(stream_of(encoded), n_bytes)
 
 
 def mse(one: Image | None, other: Image) -> float:

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from training_pictures import SMALL, packaged_pictures, their_linear, write_cifar
 
 from codec.embedded.networks import (
     Size,
@@ -19,13 +20,14 @@ from codec.embedded.networks import (
     exact_predictor,
     network_integers,
 )
+from codec.embedded.profile import part_of
 from codec.embedded.schedule import LEVELS
 from codec.embedded.transform import coefficients
 from codec.fixed_point import ACTIVATION, SIGNED
 from codec.training import embedded_train
 from codec.training.embedded_estimator import new_estimator
 from codec.training.embedded_export import embedded_tensors, estimator_of, predictor_of
-from codec.training.embedded_linear import Linear, fit_linear, linear_prediction
+from codec.training.embedded_linear import Linear, linear_prediction
 from codec.training.embedded_predictor import new_predictor, predicted_bits
 from codec.training.embedded_restore import (
     calibrate,
@@ -35,20 +37,18 @@ from codec.training.embedded_restore import (
 )
 from codec.training.embedded_start import check_start, earlier_linear, earlier_size
 from codec.training.embedded_widen import widen
-from testbed.images import load_images
 
 ROOT = Path(__file__).parents[1]
-SMALL = Size(24, 1, 16)
 
 
 @pytest.fixture(scope="module")
 def samples() -> NDArray[np.uint8]:
-    return np.stack([image.pixels for image in load_images("samples32", Path())])
+    return packaged_pictures()
 
 
 @pytest.fixture(scope="module")
-def linear(samples: NDArray[np.uint8]) -> Linear:
-    return fit_linear(samples)
+def linear() -> Linear:
+    return their_linear()
 
 
 @torch.no_grad()
@@ -74,11 +74,6 @@ def tensors(linear: Linear) -> dict[str, Tensor]:
     return embedded_tensors(states, linear)
 
 
-def part(tensors: dict[str, Tensor], name: str) -> dict[str, Tensor]:
-    start = f"{name}."
-    return {key.removeprefix(start): v for key, v in tensors.items() if key.startswith(start)}
-
-
 @torch.inference_mode()
 def same_function(one: nn.Module, other: nn.Module, *inputs: Tensor) -> bool:
     return torch.equal(one(*inputs), other(*inputs))
@@ -94,7 +89,7 @@ def test_restored_networks_export_to_what_computes_the_same(
     torch.manual_seed(5)
     index = torch.tensor([0, 3, len(LEVELS) - 1])
     for name in ("predictor", "photographs") if shipped else ("predictor",):
-        before = exact_predictor(part(tensors, name))
+        before = exact_predictor(part_of(tensors, name))
         after = exact_predictor(network_integers(restored_predictor(tensors, name)))
         for kind in ("details", "blocks"):
             one, other = getattr(before, kind), getattr(after, kind)
@@ -108,7 +103,7 @@ def test_restored_networks_export_to_what_computes_the_same(
                 more = head.first.weight.shape[1] - trunk.shape[1]
                 symbols = torch.randint(-1, 2, (3, more, 5, 6)).float() * SIGNED.unit
                 assert same_function(head, twin, torch.cat([trunk, symbols], 1), index)
-    before = exact_estimator(part(tensors, "estimator"))
+    before = exact_estimator(part_of(tensors, "estimator"))
     after = exact_estimator(network_integers(restored_estimator(tensors)))
     features = before.trunk.stem.weight.shape[1]
     seen = torch.randint(SIGNED.low, SIGNED.high + 1, (3, features, 5, 6)).float()
@@ -146,11 +141,7 @@ def test_training_goes_on_from_weights(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     monkeypatch.setattr("codec.training.data.VALIDATION_IMAGES", 2)
-    for k in range(5):
-        records = np.zeros((12, 3073), np.uint8)
-        chosen = samples[np.arange(12 * k, 12 * k + 12) % len(samples)]
-        records[:, 1:] = chosen.transpose(0, 3, 1, 2).reshape(12, -1)
-        records.tofile(tmp_path / f"data_batch_{k + 1}.bin")
+    write_cifar(tmp_path)
     start = tmp_path / "weights"
     start.mkdir()
     options = ["--cifar", str(tmp_path), "--out", str(tmp_path / "on"), "--batch", "4"]
@@ -162,7 +153,7 @@ def test_training_goes_on_from_weights(
     for damaged, message in (
         (b"no weights", "not a file of weights"),
         ({"linear": tensors["linear"]}, "cannot be started from"),
-        ({**part(tensors, "none"), **{k: tensors[k] for k in ("linear", "detail_linear")}},
+        ({**part_of(tensors, "none"), **{k: tensors[k] for k in ("linear", "detail_linear")}},
          r"cannot be started from \(no 'blocks.trunk.stem.weight'\)"),
         ({**tensors, "predictor.blocks.trunk.stem.bias": torch.zeros(3)}, "cannot be started"),
     ):  # fmt: skip

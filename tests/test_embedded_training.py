@@ -11,6 +11,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file
+from training_pictures import SMALL, packaged_pictures, their_linear, write_cifar
 from typer.testing import CliRunner
 
 from codec.embedded.bin_engine import PROBABILITY_ONE, start_encoder, worst_case_bytes
@@ -50,7 +51,7 @@ from codec.training.embedded_export import (
     predictor_of,
     write_embedded,
 )
-from codec.training.embedded_linear import Linear, fit_linear, linear_prediction
+from codec.training.embedded_linear import Linear, linear_prediction
 from codec.training.embedded_measure import coded_bits
 from codec.training.embedded_predictor import (
     SHARES,
@@ -73,21 +74,16 @@ from codec.training.embedded_symbols import (
 from codec.training.embedded_widen import widen
 from codec.training.muon import Muon, optimisers_for, orthogonalised
 from testbed.cli import app
-from testbed.images import load_images
-
-SMALL = Size(24, 1, 16)
-"""Networks that are fast; of details they are as large as ever."""
 
 
 @pytest.fixture(scope="module")
 def samples() -> NDArray[np.uint8]:
-    """(24, 32, 32, 3): the packaged pictures."""
-    return np.stack([image.pixels for image in load_images("samples32", Path())])
+    return packaged_pictures()
 
 
 @pytest.fixture(scope="module")
-def linear(samples: NDArray[np.uint8]) -> Linear:
-    return fit_linear(samples)
+def linear() -> Linear:
+    return their_linear()
 
 
 @pytest.fixture(scope="module")
@@ -102,18 +98,19 @@ def untrained(linear: Linear) -> EmbeddedProfile:
 
 
 @pytest.fixture(scope="module")
-def cifar(tmp_path_factory: pytest.TempPathFactory, samples: NDArray[np.uint8]) -> Path:
-    """Files in CIFAR-10's binary layout: five batches of 12 pictures."""
+def cifar(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("cifar")
-    for k in range(5):
-        chosen = samples[np.arange(12 * k, 12 * k + 12) % len(samples)]
-        records = np.zeros((12, 3073), np.uint8)
-        records[:, 1:] = chosen.transpose(0, 3, 1, 2).reshape(12, -1)
-        (folder / f"data_batch_{k + 1}.bin").write_bytes(records.tobytes())
+    write_cifar(folder)
     return folder
 
 
 # ------------------------------------------------------------------- the same as the codec's
+
+
+def tiled_and_noise(some: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+    """Pictures of that size from smaller ones, and behind them one of noise, black and white."""
+    noise = np.random.default_rng(0).integers(0, 2, (1, height, width, 3)).astype(np.uint8) * 255
+    return np.concatenate([np.tile(some, (1, 2, 2, 1))[:, :height, :width], noise])
 
 
 @pytest.mark.parametrize(("height", "width"), [(32, 32), (20, 36), (4, 3), (64, 64)])
@@ -125,10 +122,9 @@ def test_features_and_symbols_are_the_codec_s(
     width: int,
 ) -> None:
     """At every pass of a real encoding, to the last bit; also of noise, which needs unary steps."""
-    noise = np.random.default_rng(0).integers(0, 2, (1, height, width, 3)).astype(np.uint8) * 255
-    quad = np.tile(samples[3:4], (1, 2, 2, 1))[:, :height, :width]
+    pictures = tiled_and_noise(samples[3:4], height, width)
     # Of a black picture's root even the first level tells more than one step.
-    truth = analyse(np.concatenate([quad, noise, np.zeros_like(noise)]))
+    truth = analyse(np.concatenate([pictures, np.zeros_like(pictures[:1])]))
     walk = Walk(untrained, untrained.predictor, 3, height, width)
     coders = [start_encoder() for _ in range(3)]
     values = sum(part[0].size for part in truth)
@@ -172,9 +168,7 @@ def test_the_loss_is_what_the_coder_spends(
     width: int,
 ) -> None:
     """Up to the rounding of the weights to integers."""
-    noise = np.random.default_rng(0).integers(0, 2, (1, height, width, 3)).astype(np.uint8) * 255
-    some = np.tile(samples[:3], (1, 2, 2, 1))[:, :height, :width]
-    pictures = np.concatenate([some, noise])
+    pictures = tiled_and_noise(samples[:3], height, width)
     model = new_predictor(1, SMALL).eval()
     levels = levels_of(height, width)
     truth = coefficients(pictures)

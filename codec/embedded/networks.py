@@ -19,6 +19,7 @@ every decoder compute the same probabilities.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -60,6 +61,8 @@ BLOCK_SIZE, DETAIL_SIZE = Size(96, 3, 64), Size(64, 2, 48)
 """What is trained unless something else is asked for."""
 ESTIMATOR_WIDTH, ESTIMATOR_BLOCKS = 128, 4
 MOST_WIDTH, MOST_BLOCKS = 512, 16
+INTEGER_WEIGHT = "weight"
+"""What the integers of a convolution call its weights."""
 _BIAS_LIMIT = 2
 
 
@@ -264,22 +267,24 @@ def exact_estimator(state: dict[str, Tensor]) -> PictureEstimator:
     return network.eval()
 
 
-def predictor_size(state: dict[str, Tensor], part: str) -> Size:
+def predictor_size(state: Mapping[str, Tensor], part: str, weight: str = INTEGER_WEIGHT) -> Size:
     """Of `details` or `blocks`. KeyError or ValueError as of trunk_size."""
-    width, blocks = trunk_size(state, f"{part}.trunk")
-    head_width = state[f"{part}.heads.0.first.weight"].shape[0]
+    width, blocks = trunk_size(state, f"{part}.trunk", weight)
+    head_width = state[f"{part}.heads.0.first.{weight}"].shape[0]
     if head_width > MOST_WIDTH:
         raise ValueError(f"{part}: expected heads of at most {MOST_WIDTH}, found {head_width}")
     return Size(width, blocks, head_width)
 
 
-def trunk_size(state: dict[str, Tensor], trunk: str) -> tuple[int, int]:
-    """Width and blocks of a network's integers.
+def trunk_size(
+    state: Mapping[str, Tensor], trunk: str, weight: str = INTEGER_WEIGHT
+) -> tuple[int, int]:
+    """Width and blocks of a network's integers; `weight`: what its convolutions call their weights.
 
     KeyError if there is no such trunk, ValueError if memory does not bear it. Blocks are counted by
     their numbers, so that a missing one is missed when they are loaded.
     """
-    width = state[f"{trunk}.stem.weight"].shape[0]
+    width = state[f"{trunk}.stem.{weight}"].shape[0]
     start = f"{trunk}.blocks."
     blocks = len({key.removeprefix(start).split(".")[0] for key in state if key.startswith(start)})
     if width > MOST_WIDTH or blocks > MOST_BLOCKS:

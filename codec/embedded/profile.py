@@ -9,6 +9,7 @@ detail_linear int16 (13, 9, 3, 3, 3), that of the pyramid's details (knowledge.d
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,26 +68,27 @@ class EmbeddedProfile:
         return detail_features(known, means, level, self.detail_linear[level_row(level)])
 
 
+def part_of(tensors: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
+    """The tensors of one network of the file, by their names in it; empty if it has none."""
+    start = f"{name}."
+    return {key.removeprefix(start): v for key, v in tensors.items() if key.startswith(start)}
+
+
 def embedded_profile_from_tensors(
     name: str, sha256: str, tensors: dict[str, Tensor]
 ) -> EmbeddedProfile:
     """Builds a profile. Raises KeyError if a tensor is missing, ValueError if one does not fit."""
-
-    def part(prefix: str) -> dict[str, Tensor]:
-        start = f"{prefix}."
-        return {k.removeprefix(start): v for k, v in tensors.items() if k.startswith(start)}
-
     for key, shape in (("linear", LINEAR_SHAPE), ("detail_linear", DETAIL_LINEAR_SHAPE)):
         found = tensors[key]
         if found.dtype != torch.int16 or tuple(found.shape) != shape:
             raise ValueError(f"{key}: expected int16 {shape}, found {tuple(found.shape)}")
-    photographs = part("photographs")
+    photographs = part_of(tensors, "photographs")
     return EmbeddedProfile(
         name,
         sha256,
-        exact_predictor(part("predictor")),
+        exact_predictor(part_of(tensors, "predictor")),
         exact_predictor(photographs) if photographs else None,
-        exact_estimator(part("estimator")),
+        exact_estimator(part_of(tensors, "estimator")),
         tensors["linear"].numpy(),
         tensors["detail_linear"].numpy(),
     )

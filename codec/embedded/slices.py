@@ -222,11 +222,10 @@ def _intact(part: ReceivedPart) -> bytes:
 def _header_of(data: bytes, version: int) -> PictureHeader | None:
     try:
         header = unpack_picture_header(data, version, allow=ALL_CODES)
+        check_slice_side(header.slice_side or None)
     except CodecError:
         return None
     # One that was damaged may ask for more slices than packets can number, or than memory bears.
-    if header.slice_side and not _LEAST_SIDE <= header.slice_side <= _MOST_SIDE:
-        return None
     if header.slice_side == 0 and max(header.height, header.width) > UNSLICED_SIDE:
         return None
     crowded = len(boxes(header.height, header.width, header.slice_side)) > MAX_SLICES

@@ -13,13 +13,23 @@ from numpy.typing import NDArray
 from safetensors.torch import save
 from torch import Tensor
 
-from codec.embedded.networks import PictureEstimator, PlanePredictor, Size, network_integers
+from codec.convolution import TrainableConv
+from codec.embedded.networks import (
+    PictureEstimator,
+    PlanePredictor,
+    TrainableLevelBias,
+    network_integers,
+    predictor_size,
+    trunk_size,
+)
 from codec.embedded.profile import embedded_profile_from_tensors
 from codec.training.embedded_linear import Linear
 from codec.training.embedded_measure import validation_figures
 from codec.training.manifest import write_weights
 
 PROFILE = "embedded"
+TRAINED_WEIGHT = "conv.weight"
+"""What a state_dict calls the weights of a TrainableConv."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,32 +57,18 @@ def load_checkpoint(path: Path) -> Checkpoint:
 
 def predictor_of(state: Mapping[str, Tensor]) -> PlanePredictor:
     """The network, as large as its state_dict. KeyError or RuntimeError if it does not fit."""
-    model = PlanePredictor(
-        block_size=size_of_state(state, "blocks"), detail_size=size_of_state(state, "details")
-    )
+    sizes = (predictor_size(state, part, TRAINED_WEIGHT) for part in ("blocks", "details"))
+    model = PlanePredictor(TrainableConv, TrainableLevelBias, *sizes)
     model.load_state_dict(state)
     return model.eval()
 
 
 def estimator_of(state: Mapping[str, Tensor]) -> PictureEstimator:
     """The same of an estimator."""
-    width, blocks = trunk_of_state(state, "trunk")
+    width, blocks = trunk_size(state, "trunk", TRAINED_WEIGHT)
     model = PictureEstimator(width=width, blocks=blocks)
     model.load_state_dict(state)
     return model.eval()
-
-
-def size_of_state(state: Mapping[str, Tensor], part: str) -> Size:
-    """Of `details` or `blocks` of a predictor's state_dict. KeyError if it is something else."""
-    head_width = len(state[f"{part}.heads.0.first.conv.weight"])
-    return Size(*trunk_of_state(state, f"{part}.trunk"), head_width)
-
-
-def trunk_of_state(state: Mapping[str, Tensor], trunk: str) -> tuple[int, int]:
-    """Width and blocks of a trunk of a state_dict."""
-    start = f"{trunk}.blocks."
-    blocks = {key.removeprefix(start).split(".")[0] for key in state if key.startswith(start)}
-    return len(state[f"{trunk}.stem.conv.weight"]), len(blocks)
 
 
 def embedded_tensors(

@@ -24,6 +24,7 @@ from codec.embedded.networks import (
     predictor_size,
     trunk_size,
 )
+from codec.embedded.profile import part_of
 from codec.fixed_point import ACTIVATION
 from codec.training.embedded_export import PROFILE
 from codec.training.embedded_linear import Linear, check_linear
@@ -42,17 +43,17 @@ def load_weights(path: Path) -> dict[str, Tensor]:
 
 def restored_predictor(tensors: Mapping[str, Tensor], name: str) -> PlanePredictor:
     """`predictor` or `photographs` of a weights file; KeyError or ValueError if they do not fit."""
-    state = part_of(tensors, name)
+    state = network_of(tensors, name)
     exact_predictor(state)  # which looks whether all fits together
-    sizes = predictor_size(state, "blocks"), predictor_size(state, "details")
-    model = PlanePredictor(block_size=sizes[0], detail_size=sizes[1])
+    sizes = (predictor_size(state, part) for part in ("blocks", "details"))
+    model = PlanePredictor(TrainableConv, TrainableLevelBias, *sizes)
     _restore(model, state)
     return model.eval()
 
 
 def restored_estimator(tensors: Mapping[str, Tensor]) -> PictureEstimator:
     """The same of the estimator."""
-    state = part_of(tensors, "estimator")
+    state = network_of(tensors, "estimator")
     exact_estimator(state)
     width, blocks = trunk_size(state, "trunk")
     model = PictureEstimator(width=width, blocks=blocks)
@@ -67,12 +68,10 @@ def restored_linear(tensors: Mapping[str, Tensor]) -> Linear:
     return found
 
 
-def part_of(tensors: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
+def network_of(tensors: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
     """The tensors of one network; for photographs those for thumbnails if it has none."""
-    if name == "photographs" and not any(key.startswith("photographs.") for key in tensors):
-        name = "predictor"
-    start = f"{name}."
-    return {key.removeprefix(start): v for key, v in tensors.items() if key.startswith(start)}
+    found = part_of(tensors, name)
+    return part_of(tensors, "predictor") if name == "photographs" and not found else found
 
 
 @torch.no_grad()

@@ -6,7 +6,6 @@ weights file's integers are made into networks again (embedded_restore.py).
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -14,24 +13,24 @@ from typing import Any
 
 from torch import nn
 
-from codec.embedded.networks import Size, predictor_size, trunk_size
+from codec.embedded.networks import INTEGER_WEIGHT, Size, predictor_size, trunk_size
 from codec.training.embedded_export import (
     PROFILE,
+    TRAINED_WEIGHT,
     load_checkpoint,
-    size_of_state,
-    trunk_of_state,
 )
 from codec.training.embedded_linear import FILE_NAME, Linear, load_linear
 from codec.training.embedded_restore import (
     WEIGHTS_NAME,
     calibrate,
     load_weights,
-    part_of,
+    network_of,
     restored_estimator,
     restored_linear,
     restored_predictor,
 )
 from codec.training.embedded_widen import widen
+from codec.training.manifest import earlier_manifest
 
 _UNFIT = (KeyError, ValueError, IndexError, TypeError, RuntimeError)
 """What comes of tensors that are not those of a network."""
@@ -73,14 +72,12 @@ def earlier_size(folder: Path, name: str) -> Size:
     path = _source(folder, name)
     try:
         if path.suffix == ".pt":
-            state = load_checkpoint(path).model
-            if name == "estimator":
-                return Size(*trunk_of_state(state, "trunk"), 0)
-            return size_of_state(state, "blocks")
-        state = part_of(load_weights(path), name)
+            state, weight = load_checkpoint(path).model, TRAINED_WEIGHT
+        else:
+            state, weight = network_of(load_weights(path), name), INTEGER_WEIGHT
         if name == "estimator":
-            return Size(*trunk_size(state, "trunk"), 0)
-        return predictor_size(state, "blocks")
+            return Size(*trunk_size(state, "trunk", weight), 0)
+        return predictor_size(state, "blocks", weight)
     except _UNFIT as error:
         raise _unfit(path, error) from None
 
@@ -104,28 +101,12 @@ def earlier_linear(folder: Path) -> Linear:
 
 def check_start(folder: Path, names: list[str]) -> None:
     """Raises SystemExit with one line if the folder lacks what these networks begin with."""
-    earlier_manifest(folder)
+    earlier_manifest(folder, PROFILE)
     if (folder / WEIGHTS_NAME).is_file():
         return
     for path in (folder / FILE_NAME, *(_source(folder, name) for name in names)):
         if not path.is_file():
             raise SystemExit(f"{path}: not there, nothing to start from")
-
-
-def earlier_manifest(folder: Path | None) -> dict[str, Any] | None:
-    """The manifest of the run in --start-from: how the starting point came about."""
-    if folder is None:
-        return None
-    path = folder / f"{PROFILE}.json"
-    if not path.is_file():
-        return {"file": "without a manifest"}
-    try:
-        earlier = json.loads(path.read_text())
-    except ValueError as error:
-        raise SystemExit(f"{path}: not a manifest ({error})") from None
-    if not isinstance(earlier, dict):
-        raise SystemExit(f"{path}: not a manifest")
-    return earlier
 
 
 def _source(folder: Path, name: str) -> Path:

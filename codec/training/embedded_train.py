@@ -65,10 +65,10 @@ from codec.training.embedded_start import (
     check_start,
     checkpoint_path,
     earlier_linear,
-    earlier_manifest,
     earlier_size,
 )
 from codec.training.loop import LoopSettings, add_loop_arguments
+from codec.training.manifest import earlier_manifest
 
 PARTS = ("predictor", "estimator")
 PHOTOGRAPHS: Kind = "photographs"
@@ -119,17 +119,19 @@ def train_part(part: str, options: argparse.Namespace, data: EmbeddedData, linea
     )  # fmt: skip
     muon_rate = _muon_rate(part, options)
     name = _name(part, options)
+    # A run that goes on has its own checkpoint, which takes the place of all this.
+    begins = options.start_from is not None and not checkpoint_path(options.out, name).exists()
     if part == "estimator":
         estimator = new_estimator(options.seed, options.estimator_width, options.estimator_blocks)
         batches = Batches(data, embedded_estimator.SHARES, options.batch, options.seed)
-        if options.start_from is not None:
+        if begins:
             look = partial(embedded_estimator.look, batches=batches, linear=linear)
             begin(estimator, options.start_from, name, look)
         train_estimator(estimator, batches, linear, settings, muon_rate)
         return
     model = new_predictor(options.seed, Size(options.width, options.blocks, options.head_width))
     batches = Batches(data, embedded_predictor.SHARES, options.batch, options.seed)
-    if options.start_from is not None:
+    if begins:
         look = partial(embedded_predictor.look, batches=batches, linear=linear)
         begin(model, options.start_from, name, look)
     train_predictor(name, model, batches, linear, settings, options.ablate, muon_rate)
@@ -292,7 +294,7 @@ def export(options: argparse.Namespace, data: EmbeddedData, linear: Linear) -> d
         },
         "minutes": {name: each.minutes for name, each in found.items()},
         "steps": {name: each.steps for name, each in found.items()},
-        "started_from": earlier_manifest(options.start_from),
+        "started_from": earlier_manifest(options.start_from, PROFILE),
     }
     tensors = embedded_tensors({name: each.model for name, each in found.items()}, linear)
     crops = None

@@ -20,6 +20,25 @@ def rounded(model: nn.Module) -> bytes:
     return save(tensors)
 
 
+def earlier_manifest(folder: Path | None, profile: str) -> dict[str, Any] | None:
+    """The manifest of the run in --start-from: how the starting point came about.
+
+    None without such a run. Raises SystemExit with one line if the file is something else.
+    """
+    if folder is None:
+        return None
+    path = folder / f"{profile}.json"
+    if not path.is_file():
+        return {"file": "without a manifest"}
+    try:
+        earlier = json.loads(path.read_text())
+    except ValueError as error:
+        raise SystemExit(f"{path}: not a manifest ({error})") from None
+    if not isinstance(earlier, dict):
+        raise SystemExit(f"{path}: not a manifest")
+    return earlier
+
+
 def write_weights(
     path: Path, raw: bytes, making: dict[str, Any], validation: dict[str, Any]
 ) -> dict[str, Any]:

@@ -11,9 +11,7 @@ and writes weights and manifest. A run that was interrupted goes on from its las
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -31,6 +29,7 @@ from codec.training.enhancement import train_enhancement
 from codec.training.export import autoencoder_tensors, write_profile
 from codec.training.latent_prior import latent_model, train_latent_prior
 from codec.training.loop import LoopSettings
+from codec.training.manifest import earlier_manifest
 
 COUNTED_PICTURES = 15000
 VALIDATED_PICTURES = 1000
@@ -48,7 +47,7 @@ def main(arguments: list[str] | None = None) -> None:
         "profile": options.profile,
         "data": data.sources,
         "command": reproducible_command(options),
-        "started_from": earlier_manifest(options),
+        "started_from": earlier_manifest(options.start_from, options.profile),
         "device": options.device,
     }
     path = options.out / f"{options.profile}.safetensors"
@@ -86,15 +85,6 @@ def reproducible_command(options: argparse.Namespace) -> str:
         f"--batch {options.batch} --seed {options.seed} --device {options.device} "
         f"--threads {options.threads}"
     )
-
-
-def earlier_manifest(options: argparse.Namespace) -> dict[str, Any] | None:
-    """The manifest of the run in --start-from: how the starting point came about."""
-    if options.start_from is None:
-        return None
-    earlier = json.loads((options.start_from / f"{options.profile}.json").read_text())
-    assert isinstance(earlier, dict)
-    return earlier
 
 
 def train_networks(data: TrainingData, options: argparse.Namespace) -> dict[str, Tensor]:
