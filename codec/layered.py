@@ -2,8 +2,9 @@
 
     open_layered("paper") -> SemanticCodec      a base layer and eight bitplane layers
     open_layered("embedded") -> EmbeddedCodec   one stream with nine places to cut it
+    open_layered("embedded", fit=8) -> FittedCodec      the same, made for one budget
 
-Nothing outside of this file needs to know which of the two it has.
+Nothing outside of this file needs to know which of them it has.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import NamedTuple, Protocol
 from codec.base import CodecError, EncodedImage, ImageCodec, ReceivedLayer
 from codec.bitplane_correction import CorrectionRule
 from codec.embedded.codec import EmbeddedCodec
+from codec.embedded.fitted import FittedCodec
 from codec.embedded.profile import EmbeddedProfile
 from codec.profile import Scheme, load_profile, profile_scheme
 from codec.semantic_codec import SemanticCodec
@@ -51,16 +53,18 @@ def open_layered(
     correction: CorrectionRule = DEFAULT_CORRECTION,
     slice_side: int | None = None,
     reversible: bool = True,
+    fit: int | None = None,
 ) -> LayeredCodec:
     """The codec with the weights `profile`, a name or the path of a safetensors file.
 
     layers: send at most so many, all unless given. correction: the bitplane correction rule, of the
     paper's scheme. slice_side: of the slices that a picture is cut into, in pixels, of the embedded
-    one; reversible: whether its streams end in the exact picture, or are better before that. Raises
-    CodecError for weights that cannot be read and for what the scheme has not.
+    one; reversible: whether its streams end in the exact picture, or are better before that; fit:
+    code anew for each budget instead, in one layer, with the best of so many steps (FittedCodec).
+    Raises CodecError for weights that cannot be read and for what the scheme has not.
     """
     return _OPENERS[profile_scheme(profile)](
-        _Wish(profile, layers, correction, slice_side, reversible)
+        _Wish(profile, layers, correction, slice_side, reversible, fit)
     )
 
 
@@ -89,6 +93,7 @@ class _Wish(NamedTuple):
     correction: CorrectionRule
     slice_side: int | None
     reversible: bool
+    fit: int | None
 
     def layers_of(self, names: tuple[str, ...]) -> int:
         if self.layers is None:
@@ -106,6 +111,8 @@ def _open_paper(wish: _Wish) -> LayeredCodec:
         raise CodecError(f"the profile '{wish.profile}' cuts no picture into slices (slice_side)")
     if not wish.reversible:
         raise CodecError(f"the profile '{wish.profile}' has no choice of transforms (reversible)")
+    if wish.fit is not None:
+        raise CodecError(f"the profile '{wish.profile}' fits no stream to its budget (fit)")
     return SemanticCodec(wish.profile, wish.layers_of(SemanticCodec.layer_names), wish.correction)
 
 
@@ -114,6 +121,10 @@ def _open_embedded(wish: _Wish) -> LayeredCodec:
         raise CodecError(f"the profile '{wish.profile}' has no correction rule")
     loaded = load_profile(wish.profile)
     assert isinstance(loaded, EmbeddedProfile)
+    if wish.fit is not None:
+        if wish.layers is not None or wish.slice_side is not None:
+            raise CodecError("a stream that is fitted has one layer and no slices: leave them out")
+        return FittedCodec(loaded, wish.fit)
     layers = wish.layers_of(EmbeddedCodec.layer_names)
     return EmbeddedCodec(loaded, layers, wish.slice_side, wish.reversible)
 

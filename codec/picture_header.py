@@ -25,7 +25,10 @@ SLICE_UNIT = 8
 
 
 class PictureHeader(NamedTuple):
-    """A header as read: `bytes_used` is its own length, `slice_side` 0 unless there are slices."""
+    """A header as read: `bytes_used` is its own length, `slice_side` 0 unless there are slices.
+
+    version: of the bitstream; those that are made rather than read need not say it.
+    """
 
     height: int
     width: int
@@ -33,6 +36,7 @@ class PictureHeader(NamedTuple):
     grey: bool
     slice_side: int
     reversible: bool = True
+    version: int = 0
 
 
 def _check_size(height: int, width: int) -> None:
@@ -101,4 +105,4 @@ def unpack_picture_header(data: bytes, version: int = 0, *, allow: int = 0) -> P
     if sliced and slice_side == 0:
         raise CodecError("expected slices of at least 8 pixels, found 0")
     reversible = not code & _IRREVERSIBLE
-    return PictureHeader(height, width, length, grey, slice_side, reversible)
+    return PictureHeader(height, width, length, grey, slice_side, reversible, version)

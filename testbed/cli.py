@@ -225,7 +225,9 @@ def encode(
     images: Annotated[list[Path], typer.Argument(metavar="IMAGE...")],
     out: Annotated[Path, typer.Option(help="folder of the coded files")],
     profile: Annotated[str, typer.Option(help="trained weights to use")] = "paper",
-    layers: Annotated[int, typer.Option(min=1, max=9, help="code so many layers")] = 9,
+    layers: Annotated[
+        int | None, typer.Option(min=1, max=9, help="code so many layers; all unless given")
+    ] = None,
     most_bytes: Annotated[
         int | None,
         typer.Option("--bytes", min=1, help="cut where the layers' bytes sum to so many"),
@@ -237,6 +239,13 @@ def encode(
             help="near the exact picture at the end, but better where long streams are cut",
         ),
     ] = False,
+    fit: Annotated[
+        int | None,
+        typer.Option(
+            metavar="STEPS",
+            help="make the stream for --bytes, irreversibly, with the best of 1, 2, 4 or 8 steps",
+        ),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="write over existing files")] = False,
 ) -> None:
     """Code pictures with the layered codec and print the exact size of each layer.
@@ -245,9 +254,12 @@ def encode(
     """
     from testbed.files import encode_files
 
+    if fit is not None and most_bytes is None:
+        raise typer.BadParameter("needs --bytes, the budget to fit", param_hint="--fit")
     for coded in encode_files(
-        images, out, profile, layers, most_bytes, reversible=not irreversible, overwrite=force
-    ):
+        images, out, profile, layers, most_bytes,
+        reversible=not irreversible, fit=fit, overwrite=force,
+    ):  # fmt: skip
         pixels, total = coded.height * coded.width, 0
         print(f"{coded.path}: {coded.width}x{coded.height}, index {coded.index_bytes} bytes")
         for layer in coded.layers:

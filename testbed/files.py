@@ -55,19 +55,21 @@ def encode_files(
     pictures: Sequence[Path],
     folder: Path,
     profile: str,
-    layers: int,
+    layers: int | None = None,
     most_bytes: int | None = None,
     *,
     reversible: bool = True,
+    fit: int | None = None,
     overwrite: bool = False,
 ) -> list[CodedFile]:
-    """Codes each picture into `folder`. `profile`, `reversible` as for open_layered.
+    """Codes each picture into `folder`. `profile`, `reversible`, `fit` as for open_layered.
 
     Raises TestbedError.
 
-    most_bytes: where the stream is cut, in bytes of the layers, the index not counted.
+    layers: all, unless given. most_bytes: where the stream is cut, in bytes of the layers, the
+    index not counted; what it is fitted to, if it is.
     """
-    codec = open_layered_codec(profile, layers, reversible=reversible)
+    codec = open_layered_codec(profile, layers, reversible=reversible, fit=fit)
     coded = []
     for path, target in _targets(pictures, folder, SUFFIX, overwrite):
         if not path.is_file():
@@ -75,10 +77,11 @@ def encode_files(
             raise ImageError(f"{path}: expected a picture, it is {kind}")
         pixels = read_picture(path)
         try:
-            (encoded,) = codec.encode_batch([pixels])
+            (encoded,) = codec.encode_batch([pixels], most_bytes)
         except CodecError as error:
             raise ImageError(f"{path}: {error}") from error
-        assert encoded is not None
+        if encoded is None:
+            raise ImageError(f"{path}: no picture fits into {most_bytes} bytes; give more")
         kept = cut_layers(encoded, encoded.payload_bits // 8 if most_bytes is None else most_bytes)
         data = write_container(kept, codec.profile.name, codec.profile.sha256, DEFAULT_CORRECTION)
         _write(target, data)

@@ -34,12 +34,13 @@ def open_layered_codec(
     correction: CorrectionRule = "interval",
     *,
     reversible: bool = True,
+    fit: int | None = None,
 ) -> LayeredCodec:
     """The layered codec with the weights `profile`. Raises CodecSetupError if it cannot be made."""
     from codec.layered import open_layered
 
     try:
-        return open_layered(profile, layers, correction, reversible=reversible)
+        return open_layered(profile, layers, correction, reversible=reversible, fit=fit)
     except CodecError as error:
         raise CodecSetupError(str(error)) from error
 
@@ -61,7 +62,7 @@ def _layered(section: SemanticCodecSection) -> LayeredCodec:
     try:
         return open_layered(
             section.profile, section.layers, section.correction, section.slice_side,
-            section.reversible,
+            section.reversible, section.fit,
         )  # fmt: skip
     except CodecError as error:
         raise CodecSetupError(f"codec {section.name}: {error}") from error

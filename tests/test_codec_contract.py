@@ -65,6 +65,7 @@ CODECS: dict[str, Callable[[], ImageCodec]] = {
     "embedded": lambda: open_layered("embedded"),
     "embedded-base": lambda: open_layered("embedded", layers=1),
     "embedded-four": lambda: open_layered("embedded", layers=4),
+    "embedded-fitted": lambda: open_layered("embedded", fit=2),
     "plug-in": lambda: of_a_plugin("dct_codec", "dct_zlib"),
 }
 SIZES = [(32, 32), (1, 1), (1, 7), (9, 1), (33, 47), (16, 100)]

@@ -536,7 +536,7 @@ def test_picture_headers_come_back(size: tuple[int, int], version: int) -> None:
     assert len(header) == (1 if size == (32, 32) else 5)
     assert header[0] >> 4 == version
     found = unpack_picture_header(header + b"tail", version)
-    assert found == (*size, len(header), False, 0, True)
+    assert found == (*size, len(header), False, 0, True, version)
     assert unpack_picture_header(header + b"tail", version, allow=ALL_CODES) == found
 
 
@@ -547,7 +547,7 @@ def test_picture_headers_say_what_is_grey_and_only_to_those_who_ask(size: tuple[
     # A grey picture's costs no byte more.
     assert header == bytes([plain[0] | 2]) + plain[1:]
     found = unpack_picture_header(header + b"tail", 8, allow=ALL_CODES)
-    assert found == (*size, len(header), True, 0, True)
+    assert found == (*size, len(header), True, 0, True, 8)
     for cut in range(len(header)):
         with pytest.raises(CodecError):
             unpack_picture_header(header[:cut], 8, allow=ALL_CODES)

@@ -17,7 +17,8 @@ from torch import Tensor
 
 from codec.base import ReceivedLayer
 from codec.convolution import ExactConv
-from codec.embedded.codec import BITSTREAM_VERSION, EmbeddedCodec
+from codec.embedded.codec import BITSTREAM_VERSION, STEPPED_VERSION, EmbeddedCodec
+from codec.embedded.fitted import FittedCodec
 from codec.embedded.knowledge import DETAIL_LINEAR_SHAPE, LINEAR_SHAPE
 from codec.embedded.networks import ExactLevelBias, PictureEstimator, PlanePredictor, Size
 from codec.embedded.profile import EmbeddedProfile, embedded_profile_from_tensors
@@ -31,6 +32,7 @@ STREAMS = {
     "photograph": "947617f688c9e5dd931f14700123cfa391ecb4d6a68a127067c1f9b430a75b52",
 }
 IRREVERSIBLE = "a0d717f0291694e06669bfde8cb2ee709d5f4d57be400e8e9810b09d074e450c"
+FITTED = "0c965df55ba623f1bf3106963f6c2ca2528b795afa8d2edc9b4749b232a187fe"
 CUT_PICTURES = "9b8af3ba84d53c696f57fd1a8f84596cc388a78ebf12a52b98c61310724737aa"
 
 
@@ -118,6 +120,17 @@ def test_irreversible_streams_and_what_they_show_are_the_pinned_ones(codec, pict
     received += [layers[:6] for layers in received]
     shown = b"".join(each.image.tobytes() for each in codec.decode_batch(received))
     assert sha256(shown + "".join(map(layers_hash, streams)).encode()).hexdigest() == IRREVERSIBLE
+
+
+def test_fitted_streams_and_what_they_show_are_the_pinned_ones(codec, pictures) -> None:
+    assert STEPPED_VERSION == 10
+    some = list(pictures.values())
+    fitted = FittedCodec(codec.profile)
+    encoded = [*fitted.encode_batch(some), *fitted.encode_batch(some, 300)]
+    shown = fitted.decode_batch([[layer.whole for layer in each.layers] for each in encoded])
+    streams = [layer.data for each in encoded for layer in each.layers]
+    pixels = b"".join(each.image.tobytes() for each in shown)
+    assert sha256(pixels + layers_hash(streams).encode()).hexdigest() == FITTED
 
 
 def test_synthetic_weights_make_streams_that_come_back(codec, pictures) -> None:

@@ -82,7 +82,7 @@ def test_other_sides_are_refused(side: int) -> None:
 def test_layers_give_the_streams_back() -> None:
     pieces, encoded = coded()
     assert all(sum(layer.parts) == len(layer.data) for layer in encoded.layers)
-    found = received_streams([layer.whole for layer in encoded.layers], VERSION)
+    found = received_streams([layer.whole for layer in encoded.layers], [VERSION])
     assert found is not None
     header, received = found
     assert (header.height, header.width, header.slice_side) == (HEIGHT, WIDTH, SIDE)
@@ -97,7 +97,7 @@ def test_any_prefix_gives_prefixes_of_the_streams() -> None:
         before = [each.whole for each in encoded.layers[:number]]
         for size in range(0, len(layer.data), 7):
             cut = ReceivedLayer(layer.data[:size], False)
-            found = received_streams([*before, cut], VERSION)
+            found = received_streams([*before, cut], [VERSION])
             for each in found[1] if found else []:
                 assert whole[each.index].startswith(each.data)
                 assert number <= each.whole_layers <= number + 1 or not before
@@ -112,7 +112,7 @@ def test_lost_packets_cost_their_slices_only(max_bytes: int, erasure_rate: float
     packets = packetise(encoded, max_bytes, 10**7, [link], may_cut=True)
     counts = counts_of(packets)
     everything = reassemble([p.to_bytes() for p in packets], counts, sliced=True)
-    assert received_streams(everything, VERSION) == received_streams(
+    assert received_streams(everything, [VERSION]) == received_streams(
         [layer.whole for layer in encoded.layers], VERSION
     )
     data = [packet for packet in packets if not packet.is_parity]
@@ -120,7 +120,7 @@ def test_lost_packets_cost_their_slices_only(max_bytes: int, erasure_rate: float
         lost = {int(i) for i in random.integers(len(packets), size=random.integers(1, 4))}
         arrived = [packet.to_bytes() for i, packet in enumerate(packets) if i not in lost]
         layers = reassemble(arrived, counts, sliced=True)
-        found = received_streams(layers, VERSION)
+        found = received_streams(layers, [VERSION])
         assert found is not None
         hurt = {packets[i].slice for i in lost if not packets[i].is_parity}
         whole = {each.index: each for each in found[1]}
@@ -168,7 +168,7 @@ def test_damaged_packets_end_their_slice() -> None:
     arrived = [p.to_bytes() for i, p in enumerate(packets) if i != bad]
     garbled = packets[bad].header + bytes(len(packets[bad].payload))
     layers = reassemble(arrived, damaged=[garbled], sliced=True)
-    found = received_streams(layers, VERSION)
+    found = received_streams(layers, [VERSION])
     assert found is not None
     for each in found[1]:
         whole = b"".join(pieces[each.index])
@@ -192,7 +192,7 @@ def test_garbage_makes_no_error() -> None:
             layers.append(
                 ReceivedLayer(bytes(data), True, parts=parts if random.random() < 0.5 else ())
             )
-        found = received_streams([each for each in layers if random.random() < 0.9], VERSION)
+        found = received_streams([each for each in layers if random.random() < 0.9], [VERSION])
         if found is not None:
             header, streams_found = found
             count = len(boxes(header.height, header.width, header.slice_side))

@@ -26,7 +26,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,21 +38,10 @@ from codec.base import (
     ReceivedLayer,
     check_image,
 )
-from codec.embedded.bin_engine import (
-    boundary,
-    bytes_written,
-    decoder_input,
-    finish_encoder,
-    start_decoder,
-    start_encoder,
-    worst_case_bytes,
-)
-from codec.embedded.knowledge import estimates, known_of_part
-from codec.embedded.networks import PlanePredictor
-from codec.embedded.pass_coder import MOST_BINS
+from codec.embedded.bin_engine import decoder_input
+from codec.embedded.coding import Alike, decode_alike, encode_alike
 from codec.embedded.profile import EmbeddedProfile
-from codec.embedded.pyramid import analyse, synthesise
-from codec.embedded.schedule import BLOCK, LAYER_NAMES, Pass, ends_layer
+from codec.embedded.schedule import LAYER_NAMES
 from codec.embedded.slices import (
     Box,
     as_layers,
@@ -62,12 +50,12 @@ from codec.embedded.slices import (
     chosen_side,
     received_streams,
 )
-from codec.embedded.transform import LUMA_CHANNELS, SIDE, expected_pixels
-from codec.embedded.walk import PLACES_AT_ONCE, Walk, network_in_chunks
 from codec.picture_header import PictureHeader
 
 BITSTREAM_VERSION = 9
 """Of this profile; the paper's profile counts from 1, so that neither reads the other's."""
+STEPPED_VERSION = 10
+"""The same with streams that begin with a step, of the irreversible transform: see fitted.py."""
 
 
 class EmbeddedCodec:
@@ -107,22 +95,22 @@ class EmbeddedCodec:
         """See ImageCodec. The budget is ignored: the stream may be cut at any byte."""
         del budget_bytes
         headers = []
-        groups: dict[_Alike, list[tuple[int, Box]]] = defaultdict(list)
+        groups: dict[Alike, list[tuple[int, Box]]] = defaultdict(list)
         for b, image in enumerate(images):
             check_image(image)
             height, width = image.shape[:2]
             side = chosen_side(height, width, self.slice_side)
             header = PictureHeader(height, width, 0, is_grey(image), side, self.reversible)
             headers.append(header)
-            predictor = self.profile.predictor_for(height, width)
             for box in boxes(height, width, side):
-                groups[_Alike.of(box, header, predictor)].append((b, box))
+                groups[alike_of(box, header, self.profile)].append((b, box))
         streams: dict[tuple[int, Box], list[bytes]] = {}
         for alike, members in groups.items():
             for start in range(0, len(members), alike.at_once):
                 some = members[start : start + alike.at_once]
                 pictures = np.stack([images[b][box.place] for b, box in some])
-                streams.update(zip(some, self._encode_alike(pictures, alike), strict=True))
+                found = encode_alike(self.profile, pictures, alike, self.layers)
+                streams.update(zip(some, found, strict=True))
         return [
             as_layers(
                 LAYER_NAMES,
@@ -133,31 +121,6 @@ class EmbeddedCodec:
             for b, header in enumerate(headers)
         ]
 
-    def _encode_alike(self, pictures: NDArray[np.uint8], alike: _Alike) -> list[list[bytes]]:
-        """Each picture's stream, in one piece for each layer."""
-        truth = analyse(pictures, reversible=alike.reversible)
-        count = len(pictures)
-        walk = alike.walk(self.profile, count)
-        buffers = [np.empty(0, np.uint8) for _ in range(count)]
-        coders = [start_encoder() for _ in range(count)]
-        ends: list[list[int]] = [[] for _ in range(count)]
-        for step, following in zip(walk.passes, [*walk.passes[1:], None], strict=True):
-            places = truth[step.part].shape[1] * truth[step.part].shape[2]
-            # Beside the bit a sign and, in unary, a few steps more.
-            room = worst_case_bytes(places * len(step.channels) * MOST_BINS)
-            for b, coder in enumerate(coders):
-                buffers[b] = _with_room(buffers[b], int(bytes_written(coder)) + room)
-            walk.encode(step, coders, buffers, truth)
-            if ends_layer(step, following):
-                for b, coder in enumerate(coders):
-                    ends[b].append(int(boundary(coder)))
-                if len(ends[0]) == self.layers:
-                    break
-        return [
-            _cut(buffers[b], ends[b][:-1], int(finish_encoder(coder, buffers[b])))
-            for b, coder in enumerate(coders)
-        ]
-
     # ------------------------------------------------------------------------------- decoding
 
     def decode_batch(self, received: Sequence[Sequence[ReceivedLayer]]) -> list[DecodedImage]:
@@ -166,92 +129,18 @@ class EmbeddedCodec:
         Of a picture in slices, those of which nothing came are filled with the others' mean colour.
         """
         works = [_Work.of(layers) for layers in received]
-        groups: dict[_Alike, list[_Job]] = defaultdict(list)
+        groups: dict[Alike, list[_Job]] = defaultdict(list)
         for work in works:
             if work is not None:
-                header = work.header
-                predictor = self.profile.predictor_for(header.height, header.width)
                 for job in work.jobs:
-                    groups[_Alike.of(job.box, header, predictor)].append(job)
+                    groups[alike_of(job.box, work.header, self.profile)].append(job)
         for alike, jobs in groups.items():
             for start in range(0, len(jobs), alike.at_once):
                 some = jobs[start : start + alike.at_once]
-                for job, picture in zip(some, self._decode_alike(some, alike), strict=True):
+                shown = decode_alike(self.profile, [job.data for job in some], alike)
+                for job, picture in zip(some, shown, strict=True):
                     job.picture = picture
         return [DecodedImage(None, 0) if work is None else work.joined() for work in works]
-
-    def _decode_alike(self, jobs: list[_Job], alike: _Alike) -> list[Image | None]:
-        walk = alike.walk(self.profile, len(jobs))
-        pictures: list[Image | None] = [None] * len(jobs)
-        members = list(range(len(jobs)))
-        coders = [start_decoder(job.data) for job in jobs]
-        for step in walk.passes:
-            going_on = walk.decode(
-                step, [coders[b] for b in members], [jobs[b].data for b in members]
-            )
-            ended = [i for i, going in enumerate(going_on) if not going]
-            if ended:
-                shown = self._expected(walk, ended, step, alike)
-                for i, picture in zip(ended, shown, strict=True):
-                    pictures[members[i]] = picture
-                kept = [i for i, going in enumerate(going_on) if going]
-                members = [members[i] for i in kept]
-                walk.keep(kept)
-            if not members:
-                return pictures
-        whole = synthesise(walk.known, alike.height, alike.width, reversible=alike.reversible)
-        for b, picture in zip(members, whole, strict=True):
-            pictures[b] = picture
-        return pictures
-
-    def _expected(
-        self, walk: Walk, rows: list[int], step: Pass, alike: _Alike
-    ) -> list[Image | None]:
-        """The pictures of the walk at `rows`, of which all has been told that will be."""
-        known, means = walk.known[-1][rows], walk.block_means(step, rows)
-        in_blocks = step.kind is BLOCK
-        symbols = np.zeros((*known.shape[:3], 2 * BLOCK.channels), np.float32)
-        if in_blocks:
-            symbols[:] = walk.symbols[rows]
-        before = known_of_part(known, BLOCK, step.level)
-        inputs = [self.profile.block_features(before, means, step.level), symbols]
-        logits = network_in_chunks(
-            self.profile.estimator, np.concatenate(inputs, axis=-1), step.level
-        ).astype(np.int32)
-        expected = estimates(known, means, symbols, step.level, logits, means_told=in_blocks)
-        if alike.grey:
-            expected[..., LUMA_CHANNELS:] = 0
-        shown = expected_pixels(
-            expected, alike.height, alike.width, grey=alike.grey, reversible=alike.reversible
-        )
-        if step is not walk.passes[0]:
-            return list(shown)
-        any_told = [bool(walk.symbols[row][..., step.kind.channels].any()) for row in rows]
-        return [picture if told else None for picture, told in zip(shown, any_told, strict=True)]
-
-
-@dataclass(frozen=True, slots=True)
-class _Alike:
-    """What pictures or slices have in common that are coded together."""
-
-    height: int
-    width: int
-    grey: bool
-    reversible: bool
-    predictor: PlanePredictor
-
-    @classmethod
-    def of(cls, box: Box, header: PictureHeader, predictor: PlanePredictor) -> _Alike:
-        return cls(box.height, box.width, header.grey, header.reversible, predictor)
-
-    def walk(self, profile: EmbeddedProfile, count: int) -> Walk:
-        return Walk(profile, self.predictor, count, self.height, self.width, grey=self.grey)
-
-    @property
-    def at_once(self) -> int:
-        """How many fit into memory at a time."""
-        places = -(-self.height // SIDE) * -(-self.width // SIDE)
-        return max(1, 4 * PLACES_AT_ONCE // places)
 
 
 @dataclass(slots=True)
@@ -275,10 +164,12 @@ class _Work:
     @classmethod
     def of(cls, received: Sequence[ReceivedLayer]) -> _Work | None:
         """What there is to decode; None without a header."""
-        found = received_streams(received, BITSTREAM_VERSION)
+        found = received_streams(received, (BITSTREAM_VERSION, STEPPED_VERSION))
         if found is None:
             return None
         header, streams = found
+        if header.version == STEPPED_VERSION and header.reversible:
+            return None
         places = boxes(header.height, header.width, header.slice_side)
         jobs = [
             _Job(places[stream.index], decoder_input(stream.data), stream.whole_layers)
@@ -303,22 +194,18 @@ class _Work:
         return DecodedImage(canvas, whole)
 
 
+def alike_of(box: Box, header: PictureHeader, profile: EmbeddedProfile) -> Alike:
+    """How a slice of a picture with this header is coded."""
+    return Alike(
+        box.height,
+        box.width,
+        header.grey,
+        header.reversible,
+        header.version == STEPPED_VERSION,
+        profile.predictor_for(header.height, header.width),
+    )
+
+
 def is_grey(image: Image) -> bool:
     """Whether the three colours of a picture are equal everywhere."""
     return bool((image[..., 0] == image[..., 1]).all() and (image[..., 0] == image[..., 2]).all())
-
-
-def _with_room(buffer: NDArray[np.uint8], n_bytes: int) -> NDArray[np.uint8]:
-    """`buffer`, or a copy that holds `n_bytes` and as much again."""
-    if buffer.size >= n_bytes:
-        return buffer
-    larger = np.empty(2 * n_bytes, np.uint8)
-    larger[: buffer.size] = buffer
-    return larger
-
-
-def _cut(buffer: NDArray[np.uint8], ends: list[int], length: int) -> list[bytes]:
-    """The stream `buffer[:length]` cut at `ends`, which may lie behind its end."""
-    stream = buffer[:length].tobytes()
-    places = [0, *(min(end, length) for end in ends), length]
-    return [stream[a:b] for a, b in pairwise(places)]

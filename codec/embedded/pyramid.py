@@ -25,10 +25,8 @@ from codec.embedded.lifting import hadamard, hadamard_back
 from codec.embedded.schedule import MEANS
 from codec.embedded.transform import (
     CHANNELS,
-    ESTIMATE_BITS,
     SIDE,
     coefficients,
-    expected_pixels,
     pixels,
 )
 
@@ -103,13 +101,6 @@ def joined(parts: Parts) -> NDArray[np.int32]:
     return coefficient
 
 
-def synthesise(
-    parts: Parts, height: int, width: int, *, reversible: bool = True
-) -> NDArray[np.uint8]:
-    """The pictures (B, height, width, 3) from all of their parts; the exact ones if reversible."""
-    if reversible:
-        return pixels(joined(parts), height, width)
-    # Without grey's shortcut: chroma of 0 is shown as 0 in any case.
-    return expected_pixels(
-        joined(parts) << ESTIMATE_BITS, height, width, grey=False, reversible=False
-    )
+def synthesise(parts: Parts, height: int, width: int) -> NDArray[np.uint8]:
+    """The exact pictures (B, height, width, 3) from all of their parts, if they are reversible."""
+    return pixels(joined(parts), height, width)

@@ -128,13 +128,16 @@ def as_layers(
 
 
 def received_streams(
-    received: Sequence[ReceivedLayer], version: int
+    received: Sequence[ReceivedLayer], versions: Sequence[int]
 ) -> tuple[PictureHeader, list[SliceStream]] | None:
-    """The picture's header and what came of each slice; None if no header did."""
+    """The picture's header, of one of these versions, and what came of each slice.
+
+    None if no header did.
+    """
     if received and received[0].parts:
-        return _from_packets(received, version)
+        return _from_packets(received, versions)
     layers = intact_layers(received)
-    header = _header_of(layers[0].data, version) if layers else None
+    header = _header_of(layers[0].data, versions) if layers else None
     if header is None:
         return None
     if header.slice_side == 0:
@@ -155,9 +158,9 @@ def received_streams(
 
 
 def _from_packets(
-    received: Sequence[ReceivedLayer], version: int
+    received: Sequence[ReceivedLayer], versions: Sequence[int]
 ) -> tuple[PictureHeader, list[SliceStream]] | None:
-    headers = [_header_of(_intact(part), version) for part in received[0].parts]
+    headers = [_header_of(_intact(part), versions) for part in received[0].parts]
     header = next((header for header in headers if header is not None and header.slice_side), None)
     if header is None:
         return None
@@ -219,9 +222,11 @@ def _intact(part: ReceivedPart) -> bytes:
     return part.data if part.intact_bytes is None else part.data[: part.intact_bytes]
 
 
-def _header_of(data: bytes, version: int) -> PictureHeader | None:
+def _header_of(data: bytes, versions: Sequence[int]) -> PictureHeader | None:
+    if not data or data[0] >> 4 not in versions:
+        return None
     try:
-        header = unpack_picture_header(data, version, allow=ALL_CODES)
+        header = unpack_picture_header(data, data[0] >> 4, allow=ALL_CODES)
         check_slice_side(header.slice_side or None)
     except CodecError:
         return None

@@ -80,7 +80,18 @@ def padded(pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def coefficients(pictures: NDArray[np.uint8], *, reversible: bool = True) -> NDArray[np.int32]:
     """(B, H, W, 3) uint8 -> (B, ceil(H/4), ceil(W/4), 48) int32, magnitudes below 1300."""
-    fraction = 0 if reversible else ESTIMATE_BITS
+    if reversible:
+        return _coefficients(pictures, 0)
+    return (fine_coefficients(pictures) + (1 << ESTIMATE_BITS >> 1)) >> ESTIMATE_BITS
+
+
+def fine_coefficients(pictures: NDArray[np.uint8]) -> NDArray[np.int32]:
+    """Those of the irreversible transform before they are rounded, in units of 2^-ESTIMATE_BITS."""
+    return _coefficients(pictures, ESTIMATE_BITS)
+
+
+def _coefficients(pictures: NDArray[np.uint8], fraction: int) -> NDArray[np.int32]:
+    """In units of 2^-fraction, in which the lifting steps round."""
     pixels = padded(pictures).astype(np.int32) << fraction
     red, green, blue = (pixels[..., k] for k in range(3))
     co = red - blue
@@ -91,8 +102,7 @@ def coefficients(pictures: NDArray[np.uint8], *, reversible: bool = True) -> NDA
         _overlap(plane, back=False)
     blocks = [_dct([[plane[:, i::4, j::4] for j in range(4)] for i in range(4)])
               for plane in (y, co, cg)]  # fmt: skip
-    found = np.stack([block[v][u] for block in blocks for v in range(4) for u in range(4)], axis=-1)
-    return found if reversible else (found + (1 << fraction >> 1)) >> fraction
+    return np.stack([block[v][u] for block in blocks for v in range(4) for u in range(4)], axis=-1)
 
 
 def pixels(coefficient: NDArray[np.int32], height: int, width: int) -> NDArray[np.uint8]:

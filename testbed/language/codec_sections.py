@@ -79,6 +79,18 @@ def _slice_side(value: object) -> int:
     return side
 
 
+def _fit(value: object) -> int:
+    from codec.base import CodecError
+    from codec.embedded.fitted import check_tries
+
+    tries = whole_number(1)(value)
+    try:
+        check_tries(tries)
+    except CodecError as error:
+        raise wrong(str(error)) from None
+    return tries
+
+
 class CodecSection(Section):
     """What every codec has. The testbed's own are subclasses that `CODEC_SECTIONS` lists."""
 
@@ -120,8 +132,13 @@ class SemanticCodecSection(CodecSection):
         description="whether a stream that arrives whole is the exact picture; false: near it, and "
         "better wherever it is cut, from 3 bits per pixel on by some tenths of a decibel",
     )
+    fit: Annotated[Literal[1, 2, 4, 8], BeforeValidator(_fit)] | None = Field(
+        default=None,
+        description="code the picture anew for each budget, in one layer and irreversibly, with "
+        "the best of so many steps: 1, 2, 4 or 8; unless given, one stream serves every budget",
+    )
 
-    later_keys: ClassVar = ("slice_side", "reversible")
+    later_keys: ClassVar = ("slice_side", "reversible", "fit")
 
 
 class ConventionalSection(CodecSection):

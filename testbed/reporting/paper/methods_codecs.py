@@ -107,11 +107,15 @@ def codec_sentences(
 
 def _semantic_words(codec: Canonical) -> str:
     if codec["profile"] == "embedded":
-        kind = "an irreversible" if codec.get("reversible") is False else "a reversible"
+        exact = codec.get("reversible", True) and not codec.get("fit")
+        kind = "a reversible" if exact else "an irreversible"
         words = (
             "the testbed's layered codec with an embedded stream, after [@samarathunga]: planes of "
             f"{kind} transform, whose probabilities networks predict, coded arithmetically"
         )
+        if codec.get("fit"):
+            tried = counted(codec["fit"], "quantiser step")
+            words += f", anew for each budget in one layer (the best of {tried})"
     elif codec["profile"] == "paper":
         rule = {
             "interval": "to the interval that the planes before it allow",
