@@ -601,6 +601,13 @@ def bench_codec(
     conventional: Annotated[
         str, typer.Option(help="codecs beside it, as jpeg2000,heif:payload with headers; or none")
     ] = "jpeg,jpeg2000,webp",
+    fit: Annotated[
+        int | None,
+        typer.Option(
+            metavar="STEPS",
+            help="also make streams for each rate, with the best of 1, 2, 4 or 8 steps",
+        ),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(help="folder of tables and a figure, if wanted")
     ] = None,
@@ -609,7 +616,7 @@ def bench_codec(
     from testbed.commands.bench_codec_command import run_bench_codec
 
     try:
-        run_bench_codec(profile or [], images, limit, conventional, out)
+        run_bench_codec(profile or [], images, limit, conventional, out, fit)
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         raise typer.Exit(130) from None

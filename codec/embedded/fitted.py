@@ -92,9 +92,8 @@ class FittedCodec:
             header = PictureHeader(height, width, 0, grey, 0, False, STEPPED_VERSION)
             groups[alike_of(Box(0, 0, height, width), header, self.profile)].append(b)
         for alike, members in groups.items():
-            at_once = max(1, alike.at_once // (1 if budget_bytes is None else self.tries))
-            for start in range(0, len(members), at_once):
-                some = members[start : start + at_once]
+            for start in range(0, len(members), alike.at_once):
+                some = members[start : start + alike.at_once]
                 pictures = np.stack([images[b] for b in some])
                 found = self._fitted(pictures, alike, heads[some[0]], budget_bytes)
                 for b, stream in zip(some, found, strict=True):
@@ -137,7 +136,12 @@ class FittedCodec:
         most_bytes: int | None,
     ) -> list[bytes]:
         """Each picture's stream in its step, of at most so many bytes."""
-        found = encode_alike(self.profile, pictures, alike, len(LAYER_NAMES), steps, most_bytes)
+        found = []
+        for start in range(0, len(pictures), alike.at_once):
+            some = slice(start, start + alike.at_once)
+            found += encode_alike(
+                self.profile, pictures[some], alike, len(LAYER_NAMES), steps[some], most_bytes
+            )
         return [(head + b"".join(pieces))[:most_bytes] for pieces in found]
 
     def decode_batch(self, received: Sequence[Sequence[ReceivedLayer]]) -> list[DecodedImage]:

@@ -10,7 +10,7 @@ The files are written where a folder is named. All but the speeds come out the s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -25,6 +25,7 @@ from rich.table import Table
 from codec.base import CodecError, Image, ImageCodec
 from codec.bench_codec import CodecSpeed, bench_codec
 from codec.embedded.codec import EmbeddedCodec
+from codec.layered import LayeredCodec
 from codec.profile import profile_names
 from testbed.errors import OutputError
 from testbed.evaluation.metrics import EXACT_PSNR_DB
@@ -66,15 +67,21 @@ class ProfileResult:
 
 
 def run_bench_codec(
-    profiles: Sequence[str], source: str, limit: int | None, conventional: str, out: Path | None
+    profiles: Sequence[str],
+    source: str,
+    limit: int | None,
+    conventional: str,
+    out: Path | None,
+    fit: int | None = None,
 ) -> None:
     """Measures and prints; writes the files above into `out`, if given. Raises TestbedError.
 
     profiles: names or paths; all that ship if there are none. source: as for load_images.
-    conventional: as for conventional_codecs.
+    conventional: as for conventional_codecs. fit: also code anew for each rate with the embedded
+    profiles, trying so many steps.
     """
-    others = conventional_codecs(conventional)
     ours = {name: open_layered_codec(name) for name in profiles or profile_names()}
+    others = fitted_codecs(ours, fit) | conventional_codecs(conventional)
     irreversible = {
         name: open_layered_codec(name, reversible=False)
         for name, codec in ours.items()
@@ -120,6 +127,15 @@ def run_bench_codec(
         )
         written = write_results(results, points, note, out)
         print(", ".join(map(str, written)))
+
+
+def fitted_codecs(ours: Mapping[str, LayeredCodec], fit: int | None) -> dict[str, ImageCodec]:
+    """Those of the embedded profiles among `ours`, by their label. Raises CodecSetupError."""
+    return {
+        f"{name}, fitted (best of {fit})": open_layered_codec(name, fit=fit)
+        for name, codec in ours.items()
+        if fit is not None and isinstance(codec, EmbeddedCodec)
+    }
 
 
 def conventional_codecs(text: str) -> dict[str, ImageCodec]:
@@ -195,7 +211,8 @@ def write_results(
             table.to_csv(file, index=False, lineterminator="\n")
     except OSError as error:
         raise OutputError(f"{out}: cannot write ({error.strerror})") from error
-    ours = list(dict.fromkeys(point.codec for each in results for point in each.points))
+    ours = [point.codec for each in results for point in each.points]
+    ours += [point.codec for point in points if ", fitted " in point.codec]
     return files + save(draw_rates(rates, ours, note), out / "codec_rates")
 
 

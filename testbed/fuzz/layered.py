@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from codec.base import DecodedImage, Image, ReceivedLayer, ReceivedPart
-from codec.embedded.codec import EmbeddedCodec
+from codec.embedded.codec import STEPPED_VERSION, EmbeddedCodec
+from codec.embedded.fitted import FittedCodec
 from codec.layered import LayeredCodec, open_layered
 from codec.picture_header import pack_picture_header
 from testbed.fuzz.damage import damaged
@@ -36,13 +37,13 @@ def prepare_paper(folder: Path) -> Cases:
 
 
 def prepare_embedded(folder: Path) -> Cases:
-    """Cases for the profile `embedded`, with and without slices, by either transform."""
+    """Cases for the profile `embedded`: either transform, with and without slices, fitted."""
     del folder
     sliced = [
         open_layered("embedded", slice_side=32, reversible=reversible)
         for reversible in (True, False)
     ]
-    return _cases([open_layered("embedded"), *sliced])
+    return _cases([open_layered("embedded"), *sliced, open_layered("embedded", fit=1)])
 
 
 def _cases(codecs: Sequence[LayeredCodec]) -> Cases:
@@ -65,8 +66,10 @@ def _stream(codec: LayeredCodec, picture: Image) -> _Stream:
     assert encoded is not None
     (found,) = codec.decode_batch([[layer.whole for layer in encoded.layers]])
     assert found.image is not None
-    exact = not isinstance(codec, EmbeddedCodec) or codec.reversible
-    assert np.abs(found.image.astype(int) - picture).max() <= (0 if exact else 4)
+    near = isinstance(codec, FittedCodec)
+    if isinstance(codec, EmbeddedCodec):
+        near = not codec.reversible
+    assert np.abs(found.image.astype(int) - picture).max() <= (4 if near else 0)
     return _Stream(
         tuple(layer.data for layer in encoded.layers),
         tuple(layer.parts for layer in encoded.layers),
@@ -115,8 +118,9 @@ def _any_header(codec: LayeredCodec, random: Random) -> bytes:
     height, width = (int(2 ** random.uniform(0, 12)) for _ in range(2))
     if not isinstance(codec, EmbeddedCodec):
         return pack_picture_header(height, width, codec.bitstream_version)
+    version = STEPPED_VERSION if probably(random, 0.5) else codec.bitstream_version
     return pack_picture_header(
-        height, width, codec.bitstream_version,
+        height, width, version,
         slice_side=8 * whole(random, 0, 255), reversible=probably(random, 0.5),
     )  # fmt: skip
 

@@ -1,7 +1,7 @@
 """What codecs make of the same number of bytes: PSNR at a list of rates.
 
     layered codec    one stream for each picture, cut at floor(rate * pixels / 8) bytes
-    conventional     each picture at the best quality whose stream fits into as many bytes
+    others           each picture anew for each rate, at the best quality that fits into as many
 
 A point is one codec at one rate: PSNR is taken per picture and then averaged, an exact picture
 counting as EXACT_PSNR_DB and one that fits at no quality as mid-grey, as in scenarios.
@@ -10,6 +10,7 @@ counting as EXACT_PSNR_DB and one that fits at no quality as mid-grey, as in sce
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -84,20 +85,29 @@ def conventional_points(
 ) -> list[EqualRatePoint]:
     """Codes each picture anew for each rate. Raises CodecError for one that the codec refuses."""
     table = _Table(name, images, rates_bpp)
-    for row, image in enumerate(images):
+    for rows in _batches(images):
         for column, rate_bpp in enumerate(rates_bpp):
-            [encoded] = codec.encode_batch([image], budget_bytes(image, rate_bpp))
-            n_bytes, picture = _sent(codec, encoded)
-            table.put(row, column, n_bytes, picture)
-        progress(1)
+            alike: dict[int, list[int]] = defaultdict(list)
+            for row in rows:
+                alike[budget_bytes(images[row], rate_bpp)].append(row)
+            for budget, members in alike.items():
+                encoded = codec.encode_batch([images[row] for row in members], budget)
+                for row, sent in zip(members, _sent(codec, encoded), strict=True):
+                    table.put(row, column, *sent)
+        progress(len(rows))
     return table.points()
 
 
-def _sent(codec: ImageCodec, encoded: EncodedImage | None) -> tuple[int, Image | None]:
-    if encoded is None:
-        return 0, None
-    [decoded] = codec.decode_batch([[layer.whole for layer in encoded.layers]])
-    return encoded.payload_bits // 8, decoded.image
+def _sent(
+    codec: ImageCodec, encoded: Sequence[EncodedImage | None]
+) -> list[tuple[int, Image | None]]:
+    """(bytes, picture) of each; nothing where there is no stream."""
+    streams = [each for each in encoded if each is not None]
+    shown = iter(codec.decode_batch([[layer.whole for layer in each.layers] for each in streams]))
+    return [
+        (0, None) if each is None else (each.payload_bits // 8, next(shown).image)
+        for each in encoded
+    ]
 
 
 class _Table:
