@@ -123,7 +123,10 @@ def _open_embedded(wish: _Wish) -> LayeredCodec:
     assert isinstance(loaded, EmbeddedProfile)
     if wish.fit is not None:
         if wish.layers is not None or wish.slice_side is not None:
-            raise CodecError("a stream that is fitted has one layer and no slices: leave them out")
+            raise CodecError(
+                "a stream with `fit` has one layer and no slices: leave `layers` and `slice_side` "
+                "out"
+            )
         return FittedCodec(loaded, wish.fit)
     layers = wish.layers_of(EmbeddedCodec.layer_names)
     return EmbeddedCodec(loaded, layers, wish.slice_side, wish.reversible)

@@ -25,9 +25,9 @@ SLICE_UNIT = 8
 
 
 class PictureHeader(NamedTuple):
-    """A header as read: `bytes_used` is its own length, `slice_side` 0 unless there are slices.
+    """A header: `bytes_used` is its length as read, `slice_side` 0 unless there are slices.
 
-    version: of the bitstream; those that are made rather than read need not say it.
+    version: of the bitstream, 0 .. 15.
     """
 
     height: int
@@ -37,6 +37,13 @@ class PictureHeader(NamedTuple):
     slice_side: int
     reversible: bool = True
     version: int = 0
+
+    def pack(self) -> bytes:
+        """See pack_picture_header."""
+        return pack_picture_header(
+            self.height, self.width, self.version,
+            grey=self.grey, slice_side=self.slice_side, reversible=self.reversible,
+        )  # fmt: skip
 
 
 def _check_size(height: int, width: int) -> None:

@@ -220,6 +220,17 @@ def list_(plugins: Plugins = None) -> None:
     print_choices(plugins or [])
 
 
+def _check_fit(fit: int | None) -> None:
+    from codec.base import CodecError
+    from codec.embedded.fitted import check_tries
+
+    try:
+        if fit is not None:
+            check_tries(fit)
+    except CodecError as error:
+        raise typer.BadParameter(str(error), param_hint="--fit") from None
+
+
 @app.command()
 def encode(
     images: Annotated[list[Path], typer.Argument(metavar="IMAGE...")],
@@ -230,7 +241,9 @@ def encode(
     ] = None,
     most_bytes: Annotated[
         int | None,
-        typer.Option("--bytes", min=1, help="cut where the layers' bytes sum to so many"),
+        typer.Option(
+            "--bytes", min=1, help="cut where the layers' bytes sum to so many; or see --fit"
+        ),
     ] = None,
     irreversible: Annotated[
         bool,
@@ -243,17 +256,20 @@ def encode(
         int | None,
         typer.Option(
             metavar="STEPS",
-            help="make the stream for --bytes, irreversibly, with the best of 1, 2, 4 or 8 steps",
+            help="make the stream for --bytes, in one layer and irreversibly, with the best of "
+            "1, 2, 4 or 8 steps; the profile embedded, up to 1024 pixels a side",
         ),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="write over existing files")] = False,
 ) -> None:
     """Code pictures with the layered codec and print the exact size of each layer.
 
-    With --bytes as many layers are kept as fit, and as much of the next.
+    With --bytes as many layers are kept as fit, and as much of the next; with --fit too, there is
+    one layer, made for it.
     """
     from testbed.files import encode_files
 
+    _check_fit(fit)
     if fit is not None and most_bytes is None:
         raise typer.BadParameter("needs --bytes, the budget to fit", param_hint="--fit")
     for coded in encode_files(
@@ -615,6 +631,7 @@ def bench_codec(
     """The layered codec: speed both ways, lossless rate, PSNR at equal rates beside others."""
     from testbed.commands.bench_codec_command import run_bench_codec
 
+    _check_fit(fit)
     try:
         run_bench_codec(profile or [], images, limit, conventional, out, fit)
     except KeyboardInterrupt:

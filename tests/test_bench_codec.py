@@ -13,6 +13,7 @@ from codec.bench_codec import bench_codec
 from codec.layered import LayeredCodec, cut_layers, open_layered
 from testbed.commands.bench_codec_command import (
     conventional_codecs,
+    fitted_codecs,
     run_bench_codec,
     timed_pictures,
 )
@@ -78,6 +79,34 @@ def test_conventional_codecs_get_no_more_bytes_and_fail_as_grey(images: list[Ima
     assert points[-1].psnr_db > points[-2].psnr_db
 
 
+def test_codecs_that_code_anew_are_batched_and_counted_one_by_one(images: list[Image]) -> None:
+    ours = {"embedded": open_layered("embedded")}
+    [(label, fitted)] = fitted_codecs(ours, 2).items()
+    assert label == "embedded, fitted (best of 2)"
+    assert fitted_codecs(ours, None) == {}
+    rates_bpp = (0.015, 1.0, 24.0)
+    points = conventional_points(label, fitted, images, rates_bpp)
+    for rate_bpp, point in zip(rates_bpp, points, strict=True):
+        psnr, spent, failed = [], [], 0
+        for image in images:
+            [encoded] = fitted.encode_batch([image], budget_bytes(image, rate_bpp))
+            shown = np.full_like(image, FAILED_LEVEL)
+            if encoded is None:
+                failed += 1
+            else:
+                [decoded] = fitted.decode_batch([[layer.whole for layer in encoded.layers]])
+                shown = decoded.image
+            psnr.append(min(psnr_db(image, shown), EXACT_PSNR_DB))
+            spent.append(8 * sum(len(each.data) for each in encoded.layers) if encoded else 0)
+        assert point.psnr_db == pytest.approx(np.mean(psnr))
+        sizes = [image[..., 0].size for image in images]
+        assert point.bpp == pytest.approx(np.mean(np.array(spent) / sizes))
+        assert point.failed == failed / len(images)
+    assert points[0].failed > 0 == points[1].failed
+    with pytest.raises(TestbedError, match="none of the profiles paper can be fitted"):
+        fitted_codecs({"paper": open_layered("paper")}, 2)
+
+
 def test_speed_is_of_exact_round_trips(images: list[Image]) -> None:
     codec = open_layered("paper")
     speed = bench_codec(codec, images, repeats=2)
@@ -123,13 +152,14 @@ def test_the_command_prints_and_writes_the_same_rates_each_time(
 ) -> None:
     monkeypatch.setattr("testbed.commands.bench_codec_command.TIMED_PIXELS", 2048)
     for folder in ("a", "b"):
-        run_bench_codec([], "samples32", 2, "jpeg2000", tmp_path / folder)
+        run_bench_codec([], "samples32", 2, "jpeg2000", tmp_path / folder, fit=1)
     printed = capsys.readouterr().out
-    for words in ("embedded", "paper", "jpeg2000 (abbreviated)", "bits per sub-pixel"):
+    fitted = "embedded, fitted (best of 1)"
+    for words in ("embedded", "paper", fitted, "jpeg2000 (abbreviated)", "bits per sub-pixel"):
         assert words in printed
     rates = pd.read_csv(tmp_path / "a" / "codec_rates.csv")
     assert list(rates.columns) == ["codec", "rate_bpp", "bpp", "psnr_db", "failed", "images"]
-    assert set(rates["codec"]) >= {"embedded", "paper", "jpeg2000 (abbreviated)"}
+    assert set(rates["codec"]) >= {"embedded", "paper", fitted, "jpeg2000 (abbreviated)"}
     assert (rates.groupby("codec").size() == 8).all()
     speed = pd.read_csv(tmp_path / "a" / "codec_speed.csv")
     assert (speed["lossless_bits_per_subpixel"] < 8).all()

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from codec.base import DecodedImage, ReceivedLayer
-from codec.embedded.codec import BITSTREAM_VERSION, STEPPED_VERSION, EmbeddedCodec
+from codec.embedded.codec import EmbeddedCodec
+from codec.embedded.versions import BITSTREAM_VERSION, STEPPED_VERSION
 from codec.picture_header import pack_picture_header
 from codec.profile import load_profile
 from testbed.fuzz.damage import damaged

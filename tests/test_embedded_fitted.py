@@ -14,17 +14,20 @@ from test_embedded_codec import first_bytes, stream_of, whole
 from test_embedded_transform import real_coefficients
 from typer.testing import CliRunner
 
-from codec.base import CodecError, Image
+from codec.base import CodecError, Image, ReceivedLayer, ReceivedPart
 from codec.embedded.bin_engine import (
     decoder_input,
     finish_encoder,
     start_decoder,
     start_encoder,
 )
-from codec.embedded.codec import EmbeddedCodec
+from codec.embedded.codec import EmbeddedCodec, alike_of
+from codec.embedded.coding import encode_alike
 from codec.embedded.fitted import FittedCodec
 from codec.embedded.pass_coder import MOST_STEPS
-from codec.embedded.schedule import BLOCK
+from codec.embedded.pyramid import split
+from codec.embedded.schedule import BLOCK, first_level, kind_of
+from codec.embedded.slices import as_layers, boxes
 from codec.embedded.steps import (
     FACTORS,
     INVERSES,
@@ -37,6 +40,7 @@ from codec.embedded.steps import (
 )
 from codec.embedded.transform import coefficients, expected_pixels
 from codec.layered import open_layered
+from codec.picture_header import PictureHeader
 from testbed.cli import app
 from testbed.evaluation.metrics import psnr_db
 from testbed.images import load_images, read_picture
@@ -94,11 +98,15 @@ def test_stepped_coefficients_are_the_lapped_dct_in_that_step() -> None:
 
 
 def test_no_picture_asks_for_more_than_a_first_level_can_say() -> None:
+    """Blocks' by the bases' norms: test_embedded_pyramid."""
     extremes = extreme_pictures(24, 16)
-    found = stepped_coefficients(extremes, np.full(len(extremes), STEPS - 1))
-    assert np.abs(found).max() < 1850
+    parts = split(stepped_coefficients(extremes, np.full(len(extremes), STEPS - 1)))
+    stages = len(parts) - 2
+    top = first_level(stages)
+    for k, part in enumerate(parts[:-1]):
+        assert (np.abs(part) >> kind_of(k, stages).planes(top)).max() <= 4 < MOST_STEPS
     for group, first in zip(BLOCK.groups, BLOCK.first or (), strict=True):
-        steps = np.abs(found[..., group]) >> BLOCK.planes(first)[group]
+        steps = np.abs(parts[-1][..., group]) >> BLOCK.planes(first)[group]
         assert steps.max() < MOST_STEPS
 
 
@@ -205,6 +213,31 @@ def test_a_prefix_shows_what_it_tells(codec: FittedCodec, samples: list[Image]) 
     assert shown[-1] > 25
 
 
+def test_slices_of_version_10_decode_and_damaged_headers_cost_one(
+    codec: FittedCodec, samples: list[Image]
+) -> None:
+    """No encoder here makes them; decoders know them all the same."""
+    picture = np.tile(samples[1], (2, 2, 1))
+    header = PictureHeader(64, 64, 0, False, 32, False, 10)
+    places = boxes(64, 64, 32)
+    alike = alike_of(places[0], header, codec.profile)
+    pictures = np.stack([picture[box.place] for box in places])
+    steps = np.arange(4)
+    encoded = as_layers(["stream"], header, encode_alike(codec.profile, pictures, alike, 1, steps))
+    (found,) = codec.decode_batch([whole(encoded)])
+    # One layer is the base.
+    assert mse(found.image, picture) < 800
+    (layer,) = encoded.layers
+    ends = np.cumsum(layer.parts)
+    parts = [layer.data[end - size : end] for end, size in zip(ends, layer.parts, strict=True)]
+    # The code of the first part's header without the bit that every stream of version 10 has.
+    parts[0] = bytes([parts[0][0] & ~8]) + parts[0][1:]
+    received = [ReceivedPart(k, data, True) for k, data in enumerate(parts)]
+    (others,) = codec.decode_batch([[ReceivedLayer(b"".join(parts), True, parts=tuple(received))]])
+    assert others.image is not None and found.image is not None
+    assert np.array_equal(others.image[32:], found.image[32:])
+
+
 # ------------------------------------------------------------------------------- how it is chosen
 
 
@@ -220,6 +253,8 @@ def test_scenarios_choose_it() -> None:
     for wrong in (0, 3, 16, True, "8", 2.0):
         with pytest.raises(ValueError, match="expected"):
             section(fit=wrong)
+    with pytest.raises(ValueError, match="irreversible: leave this out"):
+        section(fit=8, reversible=True)
     # Trials are known by a hash of this; as it was before there was the key.
     assert "fit" not in section().model_dump(mode="json")
     assert section(fit=8).model_dump(mode="json")["fit"] == 8
@@ -243,8 +278,10 @@ def test_testbed_encode_fits_files(tmp_path: Path, samples: list[Image]) -> None
     Pillow.fromarray(samples[0]).save(tmp_path / "one.png")
     run, out = CliRunner().invoke, ["--out", str(tmp_path), "--profile", "embedded"]
     asked = ["encode", str(tmp_path / "one.png"), *out, "--fit", "8"]
-    refused = run(app, asked)
-    assert refused.exit_code != 0 and "needs --bytes" in refused.output
+    for wrong, words in ((asked, "needs --bytes"), ([*asked[:-1], "3"], "1, 2, 4 or 8 steps")):
+        refused = run(app, wrong)
+        assert refused.exit_code == 2
+        assert "--fit" in refused.output and words in refused.output
     refused = run(app, [*asked, "--bytes", "1"])
     assert "no picture fits into 1 bytes" in str(refused.exception)
     done = run(app, [*asked, "--bytes", "200"])
@@ -277,3 +314,29 @@ def test_on_a_link_one_layer_and_its_best_step_are_worth_decibels(tmp_path: Path
     assert (fitted["channel_uses"] <= 512).all()
     assert (fitted["header_bits"] < layered["header_bits"]).all()
     assert (fitted["psnr_db"] - layered["psnr_db"]).mean() > 0.4
+
+
+LOSSES = """
+seed: 1
+repetitions: 4
+images: {source: samples32, limit: 4}
+codecs: [{type: semantic, profile: embedded, fit: 1}]
+packets: {max_bytes: 32}
+link:
+  {channel: awgn, cbr: 1/3, snr_db: 20, mcs: 14, packet_loss: {type: iid, probability: 0.2}}
+"""
+
+
+def test_on_a_link_what_comes_before_the_first_gap_is_shown(tmp_path: Path) -> None:
+    (tmp_path / "s.yaml").write_text(LOSSES)
+    done = CliRunner().invoke(
+        app, ["run", str(tmp_path / "s.yaml"), "--out", str(tmp_path / "out"), "--workers", "1"]
+    )
+    assert done.exit_code == 0, done.output
+    trials = pd.read_csv(tmp_path / "out" / "trials.csv")
+    cut = trials[(trials["packets_lost"] > 0) & ~trials["failed"]]
+    assert len(cut) >= 4
+    assert (cut["layers_decoded"] == 0).all()
+    whole = trials[trials["packets_lost"] == 0].groupby("image")["psnr_db"].max()
+    for _, row in cut.iterrows():
+        assert 12 < row["psnr_db"] < whole.get(row["image"], 50.0)

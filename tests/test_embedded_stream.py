@@ -17,11 +17,12 @@ from torch import Tensor
 
 from codec.base import ReceivedLayer
 from codec.convolution import ExactConv
-from codec.embedded.codec import BITSTREAM_VERSION, STEPPED_VERSION, EmbeddedCodec
+from codec.embedded.codec import EmbeddedCodec
 from codec.embedded.fitted import FittedCodec
 from codec.embedded.knowledge import DETAIL_LINEAR_SHAPE, LINEAR_SHAPE
 from codec.embedded.networks import ExactLevelBias, PictureEstimator, PlanePredictor, Size
 from codec.embedded.profile import EmbeddedProfile, embedded_profile_from_tensors
+from codec.embedded.versions import BITSTREAM_VERSION, STEPPED_VERSION
 from testbed.images import load_images
 
 STREAMS = {

@@ -121,6 +121,11 @@ def test_facts_are_there_if_and_only_if_the_scenario_has_them(path: Path) -> Non
             for each in scenario.variants
             for codec in each.scenario.codecs
         ),
+        "anew for each budget with the best of": any(
+            (getattr(codec, "fit", None) or 1) > 1
+            for each in scenario.variants
+            for codec in each.scenario.codecs
+        ),
         "WebP": "webp" in codecs,
         "JPEG XL": "jpegxl" in codecs,
         "CIFAR-10's test set": any(

@@ -49,8 +49,8 @@ def streams(seed: int) -> list[list[bytes]]:
 
 def coded(seed: int = 0) -> tuple[list[list[bytes]], EncodedImage]:
     pieces = streams(seed)
-    header = PictureHeader(HEIGHT, WIDTH, 0, False, SIDE)
-    return pieces, as_layers(NAMES, header, VERSION, pieces)
+    header = PictureHeader(HEIGHT, WIDTH, 0, False, SIDE, version=VERSION)
+    return pieces, as_layers(NAMES, header, pieces)
 
 
 def test_boxes_tile_the_picture() -> None:
@@ -113,7 +113,7 @@ def test_lost_packets_cost_their_slices_only(max_bytes: int, erasure_rate: float
     counts = counts_of(packets)
     everything = reassemble([p.to_bytes() for p in packets], counts, sliced=True)
     assert received_streams(everything, [VERSION]) == received_streams(
-        [layer.whole for layer in encoded.layers], VERSION
+        [layer.whole for layer in encoded.layers], [VERSION]
     )
     data = [packet for packet in packets if not packet.is_parity]
     for _ in range(20):
@@ -200,6 +200,6 @@ def test_garbage_makes_no_error() -> None:
 
 
 def test_a_picture_without_slices_drops_empty_layers() -> None:
-    header = PictureHeader(32, 32, 0, False, 0)
-    encoded = as_layers(NAMES, header, VERSION, [[b"ab", b"", b"c"]])
+    header = PictureHeader(32, 32, 0, False, 0, version=VERSION)
+    encoded = as_layers(NAMES, header, [[b"ab", b"", b"c"]])
     assert encoded.layers == (Layer("base", b"\x80ab"), Layer("most", b"c"))

@@ -50,12 +50,8 @@ from codec.embedded.slices import (
     chosen_side,
     received_streams,
 )
+from codec.embedded.versions import BITSTREAM_VERSION, STEPPED_VERSION
 from codec.picture_header import PictureHeader
-
-BITSTREAM_VERSION = 9
-"""Of this profile; the paper's profile counts from 1, so that neither reads the other's."""
-STEPPED_VERSION = 10
-"""The same with streams that begin with a step, of the irreversible transform: see fitted.py."""
 
 
 class EmbeddedCodec:
@@ -100,7 +96,9 @@ class EmbeddedCodec:
             check_image(image)
             height, width = image.shape[:2]
             side = chosen_side(height, width, self.slice_side)
-            header = PictureHeader(height, width, 0, is_grey(image), side, self.reversible)
+            header = PictureHeader(
+                height, width, 0, is_grey(image), side, self.reversible, BITSTREAM_VERSION
+            )
             headers.append(header)
             for box in boxes(height, width, side):
                 groups[alike_of(box, header, self.profile)].append((b, box))
@@ -115,7 +113,6 @@ class EmbeddedCodec:
             as_layers(
                 LAYER_NAMES,
                 header,
-                BITSTREAM_VERSION,
                 [streams[b, box] for box in boxes(header.height, header.width, header.slice_side)],
             )
             for b, header in enumerate(headers)
@@ -168,8 +165,6 @@ class _Work:
         if found is None:
             return None
         header, streams = found
-        if header.version == STEPPED_VERSION and header.reversible:
-            return None
         places = boxes(header.height, header.width, header.slice_side)
         jobs = [
             _Job(places[stream.index], decoder_input(stream.data), stream.whole_layers)

@@ -32,8 +32,9 @@ from codec.embedded.steps import STEP_BINS, read_step, stepped_coefficients, tel
 from codec.embedded.transform import ESTIMATE_BITS, LUMA_CHANNELS, SIDE, expected_pixels
 from codec.embedded.walk import PLACES_AT_ONCE, Walk, network_in_chunks
 
-_REGISTERS = 8
-"""A coder holds back fewer bytes than that."""
+_AFTER_THE_CUT = 8
+"""Bytes that a stream has at least behind the place where it will be cut, so that this, and not how
+an encoder ends, decides what its last bytes tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,9 @@ def encode_alike(
 ) -> list[list[bytes]]:
     """Each picture's stream, in one piece for each of the first `layers` layers.
 
-    steps: (B,), if they are stepped. most_bytes: pieces from that many bytes on may be missing.
+    pictures: uint8 (B, H, W, 3), all as `alike` says. steps: int64 (B,), 0 .. STEPS - 1, if they
+    are stepped. most_bytes: of streams that will be cut there; what comes after may be missing, and
+    pieces with it.
     """
     assert alike.stepped == (steps is not None)
     truth = _truth(pictures, alike, steps)
@@ -80,9 +83,10 @@ def encode_alike(
     buffers = [np.empty(worst_case_bytes(STEP_BINS), np.uint8) for _ in range(count)]
     coders = [start_encoder() for _ in range(count)]
     if steps is not None:
-        for coder, buffer, step_index in zip(coders, buffers, steps, strict=True):
-            tell_step(coder, buffer, step_index)
+        for coder, buffer, number in zip(coders, buffers, steps, strict=True):
+            tell_step(coder, buffer, number)
     ends: list[list[int]] = [[] for _ in range(count)]
+    streams: dict[int, list[bytes]] = {}
     for step, following in zip(walk.passes, [*walk.passes[1:], None], strict=True):
         places = truth[step.part].shape[1] * truth[step.part].shape[2]
         # Beside the bit a sign and, in unary, a few steps more.
@@ -90,19 +94,20 @@ def encode_alike(
         for b, coder in enumerate(coders):
             buffers[b] = _with_room(buffers[b], int(bytes_written(coder)) + room)
         walk.encode(step, coders, buffers, truth)
-        if ends_layer(step, following):
-            for b, coder in enumerate(coders):
+        at_end = ends_layer(step, following)
+        for b, coder in enumerate(coders):
+            if at_end:
                 ends[b].append(int(boundary(coder)))
-            if len(ends[0]) == layers:
-                break
-        if most_bytes is not None and all(
-            int(bytes_written(coder)) >= most_bytes + _REGISTERS for coder in coders
-        ):
+            long_enough = (
+                most_bytes is not None and bytes_written(coder) >= most_bytes + _AFTER_THE_CUT
+            )
+            # Each ends where it would without the others; those that have not go on.
+            if b not in streams and (long_enough or len(ends[b]) == layers):
+                inner = ends[b][: layers - 1]
+                streams[b] = _cut(buffers[b], inner, int(finish_encoder(coder, buffers[b])))
+        if len(streams) == count:
             break
-    return [
-        _cut(buffers[b], ends[b][:-1], int(finish_encoder(coder, buffers[b])))
-        for b, coder in enumerate(coders)
-    ]
+    return [streams[b] for b in range(count)]
 
 
 def _truth(pictures: NDArray[np.uint8], alike: Alike, steps: NDArray[np.int64] | None) -> Parts:
@@ -114,7 +119,10 @@ def _truth(pictures: NDArray[np.uint8], alike: Alike, steps: NDArray[np.int64] |
 def decode_alike(
     profile: EmbeddedProfile, streams: Sequence[NDArray[np.uint8]], alike: Alike
 ) -> list[Image | None]:
-    """The picture of each stream, as far as it came; None if it tells nothing."""
+    """The picture of each stream, uint8 (H, W, 3), as far as it came; None if it tells nothing.
+
+    streams: the bytes of each, uint8 (n,).
+    """
     walk = alike.walk(profile, len(streams))
     pictures: list[Image | None] = [None] * len(streams)
     members = list(range(len(streams)))

@@ -24,13 +24,14 @@ from codec.base import (
     ReceivedLayer,
     check_image,
 )
-from codec.embedded.codec import STEPPED_VERSION, EmbeddedCodec, alike_of, is_grey
+from codec.embedded.codec import EmbeddedCodec, alike_of, is_grey
 from codec.embedded.coding import Alike, encode_alike
 from codec.embedded.profile import EmbeddedProfile
 from codec.embedded.schedule import LAYER_NAMES
 from codec.embedded.slices import UNSLICED_SIDE, Box
 from codec.embedded.steps import STEPS, UNIT_STEP
-from codec.picture_header import PictureHeader, pack_picture_header
+from codec.embedded.versions import STEPPED_VERSION
+from codec.picture_header import PictureHeader
 
 TRIES = (1, 2, 4, 8)
 """How many steps may be tried."""
@@ -71,8 +72,8 @@ class FittedCodec:
     ) -> list[EncodedImage | None]:
         """See ImageCodec. Without a budget: all there is, in UNIT_STEP.
 
-        None where not even the mean of the picture fits. Raises CodecError for pictures that would
-        need slices.
+        None where the budget ends before anything is told of the picture. Raises CodecError for
+        pictures that would need slices, and for arrays that are no Image.
         """
         streams: list[bytes | None] = [None] * len(images)
         groups: dict[Alike, list[int]] = defaultdict(list)
@@ -85,11 +86,8 @@ class FittedCodec:
                     f"expected a picture of at most {UNSLICED_SIDE} pixels a side to be fitted to "
                     f"a budget, found {height} x {width}"
                 )
-            grey = is_grey(image)
-            heads.append(
-                pack_picture_header(height, width, STEPPED_VERSION, grey=grey, reversible=False)
-            )
-            header = PictureHeader(height, width, 0, grey, 0, False, STEPPED_VERSION)
+            header = PictureHeader(height, width, 0, is_grey(image), 0, False, STEPPED_VERSION)
+            heads.append(header.pack())
             groups[alike_of(Box(0, 0, height, width), header, self.profile)].append(b)
         for alike, members in groups.items():
             for start in range(0, len(members), alike.at_once):
@@ -136,7 +134,7 @@ class FittedCodec:
         most_bytes: int | None,
     ) -> list[bytes]:
         """Each picture's stream in its step, of at most so many bytes."""
-        found = []
+        found: list[list[bytes]] = []
         for start in range(0, len(pictures), alike.at_once):
             some = slice(start, start + alike.at_once)
             found += encode_alike(

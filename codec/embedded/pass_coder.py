@@ -32,7 +32,8 @@ MORE = PROBABILITY_ONE // 64
 2, where it matters most, on CIFAR-10's training half, more in pictures with sharper edges."""
 MOST_STEPS = 32
 """Of a coefficient's first level: blocks' magnitudes stay below 1,300, 21 of the smallest first
-steps, those of root and details below three (tests/test_embedded_pyramid.py)."""
+steps, in the finest step (steps.py) 29 of them; those of root and details below three, and five
+(tests/test_embedded_pyramid.py)."""
 MOST_BINS = 1 + 1 + MOST_STEPS
 """Of a coefficient in one pass: its bit, its sign, and at its first level a bin for each step."""
 _TOLD = np.float32(SIGNED.unit)

@@ -26,11 +26,11 @@ from codec.base import (
     ReceivedPart,
     intact_layers,
 )
+from codec.embedded.versions import STEPPED_VERSION
 from codec.picture_header import (
     ALL_CODES,
     SLICE_UNIT,
     PictureHeader,
-    pack_picture_header,
     unpack_picture_header,
 )
 
@@ -103,17 +103,13 @@ def boxes(height: int, width: int, side: int) -> list[Box]:
 def as_layers(
     names: Sequence[str],
     header: PictureHeader,
-    version: int,
     streams: Sequence[Sequence[bytes]],
 ) -> EncodedImage:
     """The layers of a picture from each slice's stream, cut into a piece for each layer.
 
     Of a picture in one piece that is so plain that a layer would be empty, that layer is left out.
     """
-    head = pack_picture_header(
-        header.height, header.width, version,
-        grey=header.grey, slice_side=header.slice_side, reversible=header.reversible,
-    )  # fmt: skip
+    head = header.pack()
     if header.slice_side == 0:
         pieces = [head + streams[0][0], *streams[0][1:]]
         return EncodedImage(
@@ -229,6 +225,8 @@ def _header_of(data: bytes, versions: Sequence[int]) -> PictureHeader | None:
         header = unpack_picture_header(data, data[0] >> 4, allow=ALL_CODES)
         check_slice_side(header.slice_side or None)
     except CodecError:
+        return None
+    if header.version == STEPPED_VERSION and header.reversible:
         return None
     # One that was damaged may ask for more slices than packets can number, or than memory bears.
     if header.slice_side == 0 and max(header.height, header.width) > UNSLICED_SIDE:

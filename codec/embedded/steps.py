@@ -39,7 +39,7 @@ def stepped_coefficients(
 ) -> NDArray[np.int32]:
     """Those of the irreversible transform in the step of each picture, (B,): int32 (B, h, w, 48).
 
-    Magnitudes stay below 1850.
+    pictures: uint8 (B, H, W, 3). steps: 0 .. STEPS - 1. Magnitudes stay below 1850.
     """
     shift = _BITS + ESTIMATE_BITS
     scaled = fine_coefficients(pictures) * FACTORS[steps][:, None, None, None]

@@ -10,7 +10,7 @@ The files are written where a folder is named. All but the speeds come out the s
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -81,7 +81,8 @@ def run_bench_codec(
     profiles, trying so many steps.
     """
     ours = {name: open_layered_codec(name) for name in profiles or profile_names()}
-    others = fitted_codecs(ours, fit) | conventional_codecs(conventional)
+    fitted = fitted_codecs(ours, fit)
+    others = fitted | conventional_codecs(conventional)
     irreversible = {
         name: open_layered_codec(name, reversible=False)
         for name, codec in ours.items()
@@ -125,17 +126,26 @@ def run_bench_codec(
         note = f"{len(images)} pictures of {source}, weights " + ", ".join(
             f"{each.name} {each.weights_sha256[:16]}" for each in results
         )
-        written = write_results(results, points, note, out)
+        bold = {point.codec for result in results for point in result.points} | set(fitted)
+        written = write_results(results, points, bold, note, out)
         print(", ".join(map(str, written)))
 
 
 def fitted_codecs(ours: Mapping[str, LayeredCodec], fit: int | None) -> dict[str, ImageCodec]:
-    """Those of the embedded profiles among `ours`, by their label. Raises CodecSetupError."""
-    return {
+    """Those of the embedded profiles among `ours`, by their label; none without `fit`.
+
+    Raises CodecSetupError for another `fit` than FittedCodec takes, or if there is none of them.
+    """
+    if fit is None:
+        return {}
+    found: dict[str, ImageCodec] = {
         f"{name}, fitted (best of {fit})": open_layered_codec(name, fit=fit)
         for name, codec in ours.items()
-        if fit is not None and isinstance(codec, EmbeddedCodec)
+        if isinstance(codec, EmbeddedCodec)
     }
+    if not found:
+        raise CodecSetupError(f"--fit: none of the profiles {', '.join(ours)} can be fitted")
+    return found
 
 
 def conventional_codecs(text: str) -> dict[str, ImageCodec]:
@@ -200,9 +210,16 @@ def as_speed_table(results: Sequence[ProfileResult]) -> pd.DataFrame:
 
 
 def write_results(
-    results: Sequence[ProfileResult], points: Sequence[EqualRatePoint], note: str, out: Path
+    results: Sequence[ProfileResult],
+    points: Sequence[EqualRatePoint],
+    ours: Collection[str],
+    note: str,
+    out: Path,
 ) -> list[Path]:
-    """Writes the files that the module names; returns them. Raises OutputError."""
+    """Writes the files that the module names; returns them. Raises OutputError.
+
+    ours: the codecs among those of the points that are drawn bold.
+    """
     rates = as_rates_table(points)
     files = [out / "codec_speed.csv", out / "codec_rates.csv"]
     try:
@@ -211,12 +228,10 @@ def write_results(
             table.to_csv(file, index=False, lineterminator="\n")
     except OSError as error:
         raise OutputError(f"{out}: cannot write ({error.strerror})") from error
-    ours = [point.codec for each in results for point in each.points]
-    ours += [point.codec for point in points if ", fitted " in point.codec]
     return files + save(draw_rates(rates, ours, note), out / "codec_rates")
 
 
-def draw_rates(table: pd.DataFrame, ours: Sequence[str], note: str) -> Figure:
+def draw_rates(table: pd.DataFrame, ours: Collection[str], note: str) -> Figure:
     """PSNR against the rate that is allowed, each codec from where all pictures fit."""
     import matplotlib.pyplot as plt
 

@@ -17,7 +17,8 @@ SHIPPED_PROFILES: dict[str, tuple[str, ...]] = {
 def layer_names(run: RunFolder, codec: str, count: int) -> list[str]:
     """Of the first `count` layers; numbered from 1 if only the codec itself knows their names."""
     for section in run.scenario["codecs"]:
-        if section["name"] == codec and section["type"] == "semantic":
+        named = section["name"] == codec and section["type"] == "semantic"
+        if named and not section.get("fit"):
             names = SHIPPED_PROFILES.get(str(section.get("profile")), ())
             if len(names) >= count:
                 return list(names[:count])

@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from codec.base import DecodedImage, Image, ReceivedLayer, ReceivedPart
-from codec.embedded.codec import STEPPED_VERSION, EmbeddedCodec
+from codec.embedded.codec import EmbeddedCodec
 from codec.embedded.fitted import FittedCodec
+from codec.embedded.versions import STEPPED_VERSION
 from codec.layered import LayeredCodec, open_layered
 from codec.picture_header import pack_picture_header
 from testbed.fuzz.damage import damaged

@@ -104,7 +104,10 @@ _CODEC: tuple[Maker, ...] = (
     _mapping({"type": _one_of("semantic")}, {"layers": _whole(1, 9)}),
     _mapping(
         {"type": _one_of("semantic"), "profile": _one_of("embedded")},
-        {"slice_side": _one_of(32, 64), "reversible": _one_of(True, False), "fit": _one_of(1, 2)},
+        {"slice_side": _one_of(32, 64), "reversible": _one_of(True, False)},
+    ),
+    _mapping(
+        {"type": _one_of("semantic"), "profile": _one_of("embedded"), "fit": _one_of(1, 2)}, {}
     ),
     _mapping(
         {"type": _one_of("jpeg")},

@@ -67,28 +67,32 @@ Lossless: TypeAlias = Annotated[
 ]
 
 
-def _slice_side(value: object) -> int:
-    from codec.base import CodecError
+def _allowed(check: Callable[[int], None]) -> Callable[[object], int]:
+    """A whole number that `check` raises no CodecError for."""
+
+    def checked(value: object) -> int:
+        from codec.base import CodecError
+
+        found = whole_number(1)(value)
+        try:
+            check(found)
+        except CodecError as error:
+            raise wrong(str(error)) from None
+        return found
+
+    return checked
+
+
+def _check_slice_side(side: int) -> None:
     from codec.embedded.slices import check_slice_side
 
-    side = whole_number(1)(value)
-    try:
-        check_slice_side(side)
-    except CodecError as error:
-        raise wrong(str(error)) from None
-    return side
+    check_slice_side(side)
 
 
-def _fit(value: object) -> int:
-    from codec.base import CodecError
+def _check_tries(tries: int) -> None:
     from codec.embedded.fitted import check_tries
 
-    tries = whole_number(1)(value)
-    try:
-        check_tries(tries)
-    except CodecError as error:
-        raise wrong(str(error)) from None
-    return tries
+    check_tries(tries)
 
 
 class CodecSection(Section):
@@ -122,7 +126,7 @@ class SemanticCodecSection(CodecSection):
     layers: Annotated[int, Field(ge=1, le=9), BeforeValidator(whole_number(1, 9))] | None = Field(
         default=None, description="send at most so many layers, 1 to 9; all unless given"
     )
-    slice_side: Annotated[int, BeforeValidator(_slice_side)] | None = Field(
+    slice_side: Annotated[int, BeforeValidator(_allowed(_check_slice_side))] | None = Field(
         default=None,
         description="side in pixels of the slices that a picture is cut into, which decode alone; "
         "unless given, only what exceeds 1024 pixels is cut",
@@ -132,13 +136,20 @@ class SemanticCodecSection(CodecSection):
         description="whether a stream that arrives whole is the exact picture; false: near it, and "
         "better wherever it is cut, from 3 bits per pixel on by some tenths of a decibel",
     )
-    fit: Annotated[Literal[1, 2, 4, 8], BeforeValidator(_fit)] | None = Field(
+    fit: Annotated[Literal[1, 2, 4, 8], BeforeValidator(_allowed(_check_tries))] | None = Field(
         default=None,
-        description="code the picture anew for each budget, in one layer and irreversibly, with "
-        "the best of so many steps: 1, 2, 4 or 8; unless given, one stream serves every budget",
+        description="code the picture, of up to 1024 pixels a side, anew for each budget, in one "
+        "layer and irreversibly, with the best of so many steps: 1, 2, 4 or 8; unless given, one "
+        "stream serves every budget",
     )
 
     later_keys: ClassVar = ("slice_side", "reversible", "fit")
+
+    @model_validator(mode="after")
+    def _fitted_is_irreversible(self) -> SemanticCodecSection:
+        if self.fit is not None and "reversible" in self.model_fields_set:
+            raise wrong("a stream with `fit` is irreversible: leave this out", at=("reversible",))
+        return self
 
 
 class ConventionalSection(CodecSection):

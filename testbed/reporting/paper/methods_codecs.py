@@ -114,8 +114,9 @@ def _semantic_words(codec: Canonical) -> str:
             f"{kind} transform, whose probabilities networks predict, coded arithmetically"
         )
         if codec.get("fit"):
-            tried = counted(codec["fit"], "quantiser step")
-            words += f", anew for each budget in one layer (the best of {tried})"
+            words += ", in one layer and anew for each budget"
+        if codec.get("fit", 1) > 1:
+            words += f" with the best of {counted(codec['fit'], 'quantiser step')}"
     elif codec["profile"] == "paper":
         rule = {
             "interval": "to the interval that the planes before it allow",
