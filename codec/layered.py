@@ -36,12 +36,14 @@ class LayeredCodec(ImageCodec, Protocol):
     """An ImageCodec whose streams are made of layers by trained weights.
 
     layer_names: of all its layers, in order. layers: how many of them it sends.
-    bitstream_version: 0 .. 15, at the head of every stream; no two schemes share one.
+    bitstream_version: 0 .. 15, at the head of every stream; no two schemes share one. reversible:
+    whether all layers together are the exact picture.
     """
 
     layer_names: tuple[str, ...]
     layers: int
     bitstream_version: int
+    reversible: bool
 
     @property
     def profile(self) -> LayeredProfile: ...

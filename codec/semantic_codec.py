@@ -70,6 +70,7 @@ class SemanticCodec:
 
     name = "semantic"
     scalable = True
+    reversible = True
     layer_names = LAYER_NAMES
     bitstream_version = BITSTREAM_VERSION
 

@@ -20,7 +20,7 @@ from testbed.commands.bench_codec_command import (
 from testbed.errors import TestbedError
 from testbed.evaluation.metrics import EXACT_PSNR_DB, FAILED_LEVEL, psnr_db
 from testbed.images import load_images
-from testbed.studies.equal_rates import budget_bytes, conventional_points, layered_points
+from testbed.studies.equal_rates import budget_bytes, layered_points, recoded_points
 
 RATES_BPP = (0.5, 2.0, 6.0, 24.0)
 
@@ -69,7 +69,7 @@ def test_layered_points_are_those_of_the_cut_streams(
 def test_conventional_codecs_get_no_more_bytes_and_fail_as_grey(images: list[Image]) -> None:
     [(label, jpeg)] = conventional_codecs("jpeg:file").items()
     assert label == "jpeg (file)"
-    points = conventional_points(label, jpeg, images, RATES_BPP)
+    points = recoded_points(label, jpeg, images, RATES_BPP)
     assert all(point.bpp <= point.rate_bpp for point in points)
     # A whole JPEG file of 64 bytes there is not.
     assert points[0].failed == 1
@@ -85,7 +85,7 @@ def test_codecs_that_code_anew_are_batched_and_counted_one_by_one(images: list[I
     assert label == "embedded, fitted (best of 2)"
     assert fitted_codecs(ours, None) == {}
     rates_bpp = (0.015, 1.0, 24.0)
-    points = conventional_points(label, fitted, images, rates_bpp)
+    points = recoded_points(label, fitted, images, rates_bpp)
     for rate_bpp, point in zip(rates_bpp, points, strict=True):
         psnr, spent, failed = [], [], 0
         for image in images:

@@ -11,6 +11,7 @@ import pytest
 from extreme_pictures import extreme_pictures
 from scipy.special import erfc
 from test_embedded_codec import first_bytes, stream_of, whole
+from test_embedded_irreversible import mse
 from test_embedded_transform import real_coefficients
 from typer.testing import CliRunner
 
@@ -60,11 +61,6 @@ def codec() -> FittedCodec:
 @pytest.fixture(scope="module")
 def samples() -> list[Image]:
     return [image.pixels for image in load_images("samples32", Path())[::3]]
-
-
-def mse(one: Image | None, other: Image) -> float:
-    assert one is not None
-    return float(np.mean((one.astype(float) - other) ** 2))
 
 
 def errors(codec: FittedCodec, pictures: list[Image], budget_bytes: int) -> list[float]:

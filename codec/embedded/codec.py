@@ -39,7 +39,7 @@ from codec.base import (
     check_image,
 )
 from codec.embedded.bin_engine import decoder_input
-from codec.embedded.coding import Alike, decode_alike, encode_alike
+from codec.embedded.coding import Alike, decode_alike, encode_alike, in_batches
 from codec.embedded.profile import EmbeddedProfile
 from codec.embedded.schedule import LAYER_NAMES
 from codec.embedded.slices import (
@@ -103,12 +103,10 @@ class EmbeddedCodec:
             for box in boxes(height, width, side):
                 groups[alike_of(box, header, self.profile)].append((b, box))
         streams: dict[tuple[int, Box], list[bytes]] = {}
-        for alike, members in groups.items():
-            for start in range(0, len(members), alike.at_once):
-                some = members[start : start + alike.at_once]
-                pictures = np.stack([images[b][box.place] for b, box in some])
-                found = encode_alike(self.profile, pictures, alike, self.layers)
-                streams.update(zip(some, found, strict=True))
+        for alike, some in in_batches(groups):
+            pictures = np.stack([images[b][box.place] for b, box in some])
+            found = encode_alike(self.profile, pictures, alike, self.layers)
+            streams.update(zip(some, found, strict=True))
         return [
             as_layers(
                 LAYER_NAMES,
@@ -131,12 +129,10 @@ class EmbeddedCodec:
             if work is not None:
                 for job in work.jobs:
                     groups[alike_of(job.box, work.header, self.profile)].append(job)
-        for alike, jobs in groups.items():
-            for start in range(0, len(jobs), alike.at_once):
-                some = jobs[start : start + alike.at_once]
-                shown = decode_alike(self.profile, [job.data for job in some], alike)
-                for job, picture in zip(some, shown, strict=True):
-                    job.picture = picture
+        for alike, jobs in in_batches(groups):
+            shown = decode_alike(self.profile, [job.data for job in jobs], alike)
+            for job, picture in zip(jobs, shown, strict=True):
+                job.picture = picture
         return [DecodedImage(None, 0) if work is None else work.joined() for work in works]
 
 

@@ -6,9 +6,10 @@ A stream is what one picture or slice becomes behind its header. In streams of t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +32,9 @@ from codec.embedded.schedule import BLOCK, Pass, ends_layer
 from codec.embedded.steps import STEP_BINS, read_step, stepped_coefficients, tell_step, unstepped
 from codec.embedded.transform import ESTIMATE_BITS, LUMA_CHANNELS, SIDE, expected_pixels
 from codec.embedded.walk import PLACES_AT_ONCE, Walk, network_in_chunks
+
+_Member = TypeVar("_Member")
+_Batch: TypeAlias = "tuple[Alike, Sequence[_Member]]"
 
 _AFTER_THE_CUT = 8
 """Bytes that a stream has at least behind the place where it will be cut, so that this, and not how
@@ -60,6 +64,13 @@ class Alike:
         """How many fit into memory at a time."""
         places = -(-self.height // SIDE) * -(-self.width // SIDE)
         return max(1, 4 * PLACES_AT_ONCE // places)
+
+
+def in_batches(groups: Mapping[Alike, Sequence[_Member]]) -> Iterator[_Batch[_Member]]:
+    """Each group's members, in runs of as many as are coded at a time."""
+    for alike, members in groups.items():
+        for start in range(0, len(members), alike.at_once):
+            yield alike, members[start : start + alike.at_once]
 
 
 def encode_alike(

@@ -25,7 +25,7 @@ from codec.base import (
     check_image,
 )
 from codec.embedded.codec import EmbeddedCodec, alike_of, is_grey
-from codec.embedded.coding import Alike, encode_alike
+from codec.embedded.coding import Alike, encode_alike, in_batches
 from codec.embedded.profile import EmbeddedProfile
 from codec.embedded.schedule import LAYER_NAMES
 from codec.embedded.slices import UNSLICED_SIDE, Box
@@ -55,6 +55,7 @@ class FittedCodec:
     layer_names: tuple[str, ...] = ("stream",)
     layers = 1
     bitstream_version = STEPPED_VERSION
+    reversible = False
 
     def __init__(self, profile: EmbeddedProfile, tries: int = STEPS) -> None:
         check_tries(tries)
@@ -77,7 +78,7 @@ class FittedCodec:
         """
         streams: list[bytes | None] = [None] * len(images)
         groups: dict[Alike, list[int]] = defaultdict(list)
-        heads = []
+        heads: dict[Alike, bytes] = {}
         for b, image in enumerate(images):
             check_image(image)
             height, width = image.shape[:2]
@@ -87,15 +88,14 @@ class FittedCodec:
                     f"a budget, found {height} x {width}"
                 )
             header = PictureHeader(height, width, 0, is_grey(image), 0, False, STEPPED_VERSION)
-            heads.append(header.pack())
-            groups[alike_of(Box(0, 0, height, width), header, self.profile)].append(b)
-        for alike, members in groups.items():
-            for start in range(0, len(members), alike.at_once):
-                some = members[start : start + alike.at_once]
-                pictures = np.stack([images[b] for b in some])
-                found = self._fitted(pictures, alike, heads[some[0]], budget_bytes)
-                for b, stream in zip(some, found, strict=True):
-                    streams[b] = stream
+            alike = alike_of(Box(0, 0, height, width), header, self.profile)
+            heads[alike] = header.pack()
+            groups[alike].append(b)
+        for alike, some in in_batches(groups):
+            pictures = np.stack([images[b] for b in some])
+            found = self._fitted(pictures, alike, heads[alike], budget_bytes)
+            for b, stream in zip(some, found, strict=True):
+                streams[b] = stream
         return [
             None if stream is None else EncodedImage((Layer(self.layer_names[0], stream),))
             for stream in streams

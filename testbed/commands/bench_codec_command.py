@@ -39,8 +39,8 @@ from testbed.registry import CodecSetupError, make_codec, open_layered_codec
 from testbed.studies.equal_rates import (
     RATES_BPP,
     EqualRatePoint,
-    conventional_points,
     layered_points,
+    recoded_points,
 )
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def run_bench_codec(
         for label, other in others.items():
             bar = progress.add_task(label, total=len(images))
             try:
-                points += conventional_points(
+                points += recoded_points(
                     label, other, images, RATES_BPP, partial(progress.advance, bar)
                 )
             except CodecError as error:

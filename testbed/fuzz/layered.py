@@ -11,7 +11,6 @@ import numpy as np
 
 from codec.base import DecodedImage, Image, ReceivedLayer, ReceivedPart
 from codec.embedded.codec import EmbeddedCodec
-from codec.embedded.fitted import FittedCodec
 from codec.embedded.versions import STEPPED_VERSION
 from codec.layered import LayeredCodec, open_layered
 from codec.picture_header import pack_picture_header
@@ -67,10 +66,7 @@ def _stream(codec: LayeredCodec, picture: Image) -> _Stream:
     assert encoded is not None
     (found,) = codec.decode_batch([[layer.whole for layer in encoded.layers]])
     assert found.image is not None
-    near = isinstance(codec, FittedCodec)
-    if isinstance(codec, EmbeddedCodec):
-        near = not codec.reversible
-    assert np.abs(found.image.astype(int) - picture).max() <= (4 if near else 0)
+    assert np.abs(found.image.astype(int) - picture).max() <= (0 if codec.reversible else 4)
     return _Stream(
         tuple(layer.data for layer in encoded.layers),
         tuple(layer.parts for layer in encoded.layers),

@@ -76,7 +76,7 @@ def layered_points(
     return table.points(), whole_bits / sum(image.size for image in images)
 
 
-def conventional_points(
+def recoded_points(
     name: str,
     codec: ImageCodec,
     images: Sequence[Image],
