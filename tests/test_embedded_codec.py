@@ -22,6 +22,7 @@ from codec.embedded.networks import (
     exact_predictor,
     network_integers,
 )
+from codec.embedded.profile import INSTEAD, EmbeddedProfile
 from codec.embedded.schedule import LAYER_NAMES
 from codec.embedded.walk import Walk
 from codec.picture_header import unpack_picture_header
@@ -169,7 +170,7 @@ def bins_told(codec: EmbeddedCodec, stream: bytes, height: int, width: int) -> l
     """(pass, how much it tells) that the first 0, 1, ... bytes of a stream reach."""
     header = unpack_picture_header(stream, codec.bitstream_version, allow=7)
     data = [decoder_input(stream[header.bytes_used : n]) for n in range(len(stream) + 1)]
-    predictor = codec.profile.predictor_for(height, width)
+    predictor = codec.profile.predictor_for(height, width, reversible=True)
     walk = Walk(codec.profile, predictor, len(data), height, width, grey=header.grey)
     coders, members = [start_decoder(each) for each in data], list(range(len(data)))
     reached: list[tuple] = [(len(walk.passes), 0)] * len(data)
@@ -320,7 +321,16 @@ def test_a_stream_cut_at_forty_places_is_the_cuts_one_by_one(codec, samples) -> 
         assert alone is None or np.array_equal(picture, alone)
 
 
-# --------------------------------------------------------------------------------- photographs
+# ----------------------------------------------------------------- predictors for some pictures
+
+
+def of_predictors(profile: EmbeddedProfile, **chosen: str | PlanePredictor) -> EmbeddedProfile:
+    """The profile with these predictors only; a name stands for the one that it has."""
+    predictors = {
+        name: profile.predictors[each] if isinstance(each, str) else each
+        for name, each in chosen.items()
+    }
+    return replace(profile, predictors=predictors)
 
 
 @pytest.fixture(scope="module")
@@ -330,7 +340,9 @@ def with_photographs(codec) -> EmbeddedCodec:
     sizes = Size(16, 1, 8), Size(8, 1, 8)
     network = PlanePredictor(TrainableConv, TrainableLevelBias, *sizes).eval()
     photographs = exact_predictor(network_integers(network))
-    return EmbeddedCodec(replace(codec.profile, photographs=photographs))
+    return EmbeddedCodec(
+        of_predictors(codec.profile, predictor="predictor", photographs=photographs)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -360,8 +372,9 @@ def test_only_large_pictures_use_the_predictor_of_photographs(
 
 
 def test_the_same_weights_under_that_name_change_nothing(codec, large) -> None:
-    without = EmbeddedCodec(replace(codec.profile, photographs=None))
-    twin = EmbeddedCodec(replace(codec.profile, photographs=codec.profile.predictor))
+    without = EmbeddedCodec(of_predictors(codec.profile, predictor="predictor"))
+    names = dict.fromkeys(INSTEAD, "predictor")
+    twin = EmbeddedCodec(of_predictors(codec.profile, **names))
     assert twin.encode_batch([large]) == without.encode_batch([large])
 
 
@@ -371,7 +384,7 @@ def test_slices_of_a_photograph_use_it_too(with_photographs, large, grey) -> Non
     picture = np.repeat(large[..., :1], 3, axis=2) if grey else large
     sliced = EmbeddedCodec(with_photographs.profile, slice_side=32)
     (encoded,) = sliced.encode_batch([picture])
-    used = EmbeddedCodec(replace(sliced.profile, predictor=sliced.profile.photographs), 9, 32)
+    used = EmbeddedCodec(of_predictors(sliced.profile, predictor="photographs"), 9, 32)
     assert used.encode_batch([picture]) == [encoded]
     (found,) = shown(with_photographs, [whole(encoded)])
     assert np.array_equal(found, picture)

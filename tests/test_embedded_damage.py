@@ -10,7 +10,7 @@ import pytest
 
 from codec.base import DecodedImage, ReceivedLayer
 from codec.embedded.codec import EmbeddedCodec
-from codec.embedded.versions import BITSTREAM_VERSION, STEPPED_VERSION
+from codec.embedded.versions import IRREVERSIBLE_VERSION, REVERSIBLE_VERSION, STEPPED_VERSION
 from codec.picture_header import pack_picture_header
 from codec.profile import load_profile
 from testbed.fuzz.damage import damaged
@@ -59,10 +59,12 @@ def test_damage_shows_another_picture_or_none(codec, streams, number) -> None:
 
 
 def test_other_versions_show_nothing(codec, streams) -> None:
-    """Of its own versions every code means something, but of 10 only irreversible ones."""
+    """Of its own versions every code means something that says by which transform they are."""
     data = b"".join(streams[2])
     for first in range(256):
-        if first >> 4 == BITSTREAM_VERSION or (first >> 4 == STEPPED_VERSION and first & 8):
+        if first >> 4 in (
+            (IRREVERSIBLE_VERSION, STEPPED_VERSION) if first & 8 else (REVERSIBLE_VERSION,)
+        ):
             continue
         (found,) = codec.decode_batch([[ReceivedLayer(bytes([first]) + data[1:], True)]])
         assert found == DecodedImage(None, 0)
@@ -101,8 +103,8 @@ def grown_bytes(streams: list[bytes]) -> int:
 def test_a_few_bytes_cannot_ask_for_much_memory_or_time() -> None:
     tail = b"\x3a\x91\xc4"
     claims = [(65535, 1), (1, 65535), (2048, 2048), (4096, 4096), (8192, 2048), (65535, 256)]
-    streams = [pack_picture_header(*size, BITSTREAM_VERSION) + tail for size in claims]
-    sliced = [pack_picture_header(4096, 4096, BITSTREAM_VERSION, slice_side=s) + tail
+    streams = [pack_picture_header(*size, REVERSIBLE_VERSION) + tail for size in claims]
+    sliced = [pack_picture_header(4096, 4096, REVERSIBLE_VERSION, slice_side=s) + tail
               for s in (8, 64, 1024, 2040)]  # fmt: skip
     # The canvas of the largest picture allowed is 50 MB; the subprocess has a time limit.
     assert grown_bytes([*streams, *sliced]) < 700e6

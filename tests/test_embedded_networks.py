@@ -136,7 +136,7 @@ def networks(request: pytest.FixtureRequest) -> dict[str, tuple[nn.Module, int]]
     """Each network with how many inputs it has."""
     if request.param == "shipped":
         profile = load_profile("embedded")
-        predictor, estimator = profile.predictor, profile.estimator
+        predictor, estimator = profile.predictors["predictor"], profile.estimator
     else:
         sizes = SMALL if request.param == "small" else ()
         predictor, estimator = extreme_predictor(*sizes), extreme_estimator()
@@ -312,27 +312,52 @@ def tensors_of(sizes: tuple[Size, ...] = SMALL) -> dict[str, Tensor]:
 
 def test_networks_are_as_large_as_their_weights() -> None:
     profile = embedded_profile_from_tensors("x", "", tensors_of())
-    assert (profile.predictor.blocks.width, profile.predictor.details.width) == (24, 16)
-    assert len(profile.predictor.blocks.trunk.blocks) == 2
-    assert len(profile.predictor.details.trunk.blocks) == 1
-    assert profile.predictor.blocks.heads[3].second.weight.shape[:2] == (16, 16)
-    assert profile.photographs is None
+    predictor = profile.predictors["predictor"]
+    assert (predictor.blocks.width, predictor.details.width) == (24, 16)
+    assert len(predictor.blocks.trunk.blocks) == 2
+    assert len(predictor.details.trunk.blocks) == 1
+    assert predictor.blocks.heads[3].second.weight.shape[:2] == (16, 16)
+    assert set(profile.predictors) == {"predictor"}
     for size in ((64, 64), (1, 4097), (1024, 1024)):
-        assert profile.predictor_for(*size) is profile.predictor
+        for reversible in (False, True):
+            assert profile.predictor_for(*size, reversible=reversible) is predictor
 
 
-def test_photographs_have_a_predictor_of_their_own_if_there_is_one() -> None:
+@pytest.mark.parametrize(
+    ("there", "small", "small_reversible", "large", "large_reversible"),
+    [
+        ("photographs", "predictor", "predictor", "photographs", "photographs"),
+        ("reversible", "predictor", "reversible", "predictor", "reversible"),
+        ("photographs reversible", "predictor", "reversible", "photographs", "photographs"),
+        ("reversible_photographs", "predictor", "predictor", "predictor", "reversible_photographs"),
+        (
+            "photographs reversible reversible_photographs",
+            "predictor", "reversible", "photographs", "reversible_photographs",
+        ),
+    ],
+)  # fmt: skip
+def test_some_pictures_have_predictors_of_their_own_if_there_are_any(
+    there: str, small: str, small_reversible: str, large: str, large_reversible: str
+) -> None:
+    tensors = tensors_of()
+    other = extreme_integers(PlanePredictor(ExactConv, ExactLevelBias, *SMALL[::-1]), 3)
+    for name in there.split():
+        tensors |= {f"{name}.{key}": value for key, value in other.items()}
+    profile = embedded_profile_from_tensors("x", "", tensors)
+    assert set(profile.predictors) == {"predictor", *there.split()}
+    assert all(profile.predictors[name].blocks.width == 16 for name in there.split())
+    for size in ((1, 1), (32, 32), (64, 64), (4096, 1), (1, 4096)):
+        assert profile.predictor_for(*size, reversible=False) is profile.predictors[small]
+        assert profile.predictor_for(*size, reversible=True) is profile.predictors[small_reversible]
+    for size in ((64, 65), (1, 4097), (512, 768)):
+        assert profile.predictor_for(*size, reversible=False) is profile.predictors[large]
+        assert profile.predictor_for(*size, reversible=True) is profile.predictors[large_reversible]
+
+
+def test_half_a_network_is_none() -> None:
     tensors = tensors_of()
     other = extreme_integers(PlanePredictor(ExactConv, ExactLevelBias, *SMALL[::-1]), 3)
     tensors |= {f"photographs.{key}": value for key, value in other.items()}
-    profile = embedded_profile_from_tensors("x", "", tensors)
-    assert profile.photographs is not None
-    assert profile.photographs.blocks.width == 16
-    for size in ((1, 1), (32, 32), (64, 64), (4096, 1), (1, 4096)):
-        assert profile.predictor_for(*size) is profile.predictor
-    for size in ((64, 65), (1, 4097), (512, 768)):
-        assert profile.predictor_for(*size) is profile.photographs
-    # Half a network is none.
     some = {k: v for k, v in tensors.items() if k != "photographs.details.heads.1.out.bias"}
     with pytest.raises(KeyError):
         embedded_profile_from_tensors("x", "", some)

@@ -28,6 +28,7 @@ from codec.embedded.pyramid import (
 )
 from codec.embedded.schedule import BLOCK, FIRST_BLOCK_LEVEL, MEANS, first_level, kind_of
 from codec.embedded.transform import CHANNELS, GAIN, SIDE, _colours, _planes, coefficients
+from codec.embedded.turns import FINE_BACK
 
 SIZES = [*product(range(1, 10), range(1, 10)), (1, 33), (40, 24), (100, 3), (31, 65), (64, 64)]
 
@@ -165,7 +166,7 @@ def test_a_plane_of_a_detail_weighs_as_much_as_a_blocks(part: int) -> None:
         parts = [each << 4 for each in empty_parts(1, 32, 32)]
         middle = parts[part].shape[1] // 2
         parts[part][0, middle, middle, channel] = 64 << 4
-        shown = _colours(*_planes(joined(parts)), middle=0, quarter=0) / 16
+        shown = _colours(*_planes(joined(parts), FINE_BACK), middle=0, quarter=0) / 16
         means = block_means(parts).astype(float) / 16
         assert np.sum(means**2) == pytest.approx(64**2, rel=0.03)
         gain = GAIN[MEANS[channel % 3]]

@@ -26,7 +26,7 @@ from codec.embedded.knowledge import (
 )
 from codec.embedded.networks import DETAIL_SIZE, Size
 from codec.embedded.pass_coder import MORE, MOST_BINS
-from codec.embedded.profile import EmbeddedProfile, embedded_profile_from_tensors
+from codec.embedded.profile import INSTEAD, EmbeddedProfile, embedded_profile_from_tensors
 from codec.embedded.pyramid import analyse, split
 from codec.embedded.schedule import (
     BLOCK,
@@ -125,7 +125,7 @@ def test_features_and_symbols_are_the_codec_s(
     pictures = tiled_and_noise(samples[3:4], height, width)
     # Of a black picture's root even the first level tells more than one step.
     truth = analyse(np.concatenate([pictures, np.zeros_like(pictures[:1])]))
-    walk = Walk(untrained, untrained.predictor, 3, height, width)
+    walk = Walk(untrained, untrained.predictors["predictor"], 3, height, width)
     coders = [start_encoder() for _ in range(3)]
     values = sum(part[0].size for part in truth)
     buffers = [np.empty(worst_case_bytes(values * (MOST_BINS + 16)), np.uint8) for _ in coders]
@@ -416,7 +416,7 @@ def test_what_is_written_codes_as_short_as_the_training_says(
     for level in LEVELS:
         assert figures["bpp_by_level"][str(level)] == pytest.approx(real[level], rel=0.03, abs=0.01)
     # The other predictor, which has learnt nothing, is measured by itself.
-    assert profile.photographs is not None
+    assert set(profile.predictors) == {"predictor", "photographs"}
     theirs = manifest["validation_photographs"]
     assert theirs["pictures"] == 2
     assert theirs["bpp"][-1] > 1.1 * figures["bpp"][-1]
@@ -612,18 +612,28 @@ def test_a_second_predictor_is_trained_on_photographs(
     assert manifest["validation_photographs"]["bpp"][-1] > 0
     tensors = load_file(tmp_path / "out" / "embedded.safetensors")
     profile = embedded_profile_from_tensors("both", manifest["sha256"], tensors)
-    assert profile.predictor_for(64, 64) is profile.predictor
-    assert profile.predictor_for(64, 65) is profile.photographs
+    assert set(profile.predictors) == {"predictor", "photographs"}
     # It may begin as the one for thumbnails does.
     embedded_train.main([
         *options, *for_photographs, "--start-from", str(tmp_path / "out"),
         "--out", str(tmp_path / "on"),
     ])  # fmt: skip
     assert (tmp_path / "on" / "photographs.checkpoint.pt").is_file()
+    # So may one for reversible streams, of photographs or not.
+    again = [*options, "--start-from", str(tmp_path / "out"), "--out", str(tmp_path / "on")]
+    reversible = ["--part", "predictor", "--streams", "reversible", "--minutes", "0.01"]
+    embedded_train.main([*again, *reversible])
+    embedded_train.main([*again, *reversible, "--kind", "photographs"])
+    embedded_train.main([*again, "--minutes", "0.02"])
+    manifest = json.loads((tmp_path / "on" / "embedded.json").read_text())
+    assert "--streams reversible" in manifest["commands"]["reversible_photographs"]
+    tensors = load_file(tmp_path / "on" / "embedded.safetensors")
+    assert set(embedded_profile_from_tensors("all", "", tensors).predictors) == set(INSTEAD)
     # Not to be taken for both parts.
-    with pytest.raises(SystemExit):
-        embedded_train.main([*options, "--kind", "photographs"])
-    assert "--part predictor" in capsys.readouterr().err
+    for one_part in (["--kind", "photographs"], ["--streams", "reversible"]):
+        with pytest.raises(SystemExit):
+            embedded_train.main([*options, *one_part])
+        assert "--part predictor" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("ablation", ["single_pass", "no_linear"])

@@ -68,7 +68,8 @@ def level_bits(profile: EmbeddedProfile, pictures: NDArray[np.uint8]) -> list[Le
     """
     truth = analyse(pictures)
     count, height, width = pictures.shape[:3]
-    walk = Walk(profile, profile.predictor_for(height, width), count, height, width)
+    predictor = profile.predictor_for(height, width, reversible=True)
+    walk = Walk(profile, predictor, count, height, width)
     bins = max(part[0].size for part in truth) * MOST_BINS
     scratch = [np.empty(worst_case_bytes(bins), np.uint8)] * count
     found = []

@@ -50,7 +50,7 @@ from codec.embedded.slices import (
     chosen_side,
     received_streams,
 )
-from codec.embedded.versions import BITSTREAM_VERSION, STEPPED_VERSION
+from codec.embedded.versions import STEPPED_VERSION, VERSIONS, version_of
 from codec.picture_header import PictureHeader
 
 
@@ -68,7 +68,6 @@ class EmbeddedCodec:
     name = "semantic"
     scalable = True
     layer_names = LAYER_NAMES
-    bitstream_version = BITSTREAM_VERSION
 
     def __init__(
         self,
@@ -82,6 +81,7 @@ class EmbeddedCodec:
         check_slice_side(slice_side)
         self.profile, self.layers, self.slice_side = profile, layers, slice_side
         self.reversible = reversible
+        self.bitstream_version = version_of(reversible=reversible)
 
     # ------------------------------------------------------------------------------- encoding
 
@@ -97,7 +97,7 @@ class EmbeddedCodec:
             height, width = image.shape[:2]
             side = chosen_side(height, width, self.slice_side)
             header = PictureHeader(
-                height, width, 0, is_grey(image), side, self.reversible, BITSTREAM_VERSION
+                height, width, 0, is_grey(image), side, self.reversible, self.bitstream_version
             )
             headers.append(header)
             for box in boxes(height, width, side):
@@ -157,7 +157,7 @@ class _Work:
     @classmethod
     def of(cls, received: Sequence[ReceivedLayer]) -> _Work | None:
         """What there is to decode; None without a header."""
-        found = received_streams(received, (BITSTREAM_VERSION, STEPPED_VERSION))
+        found = received_streams(received, VERSIONS)
         if found is None:
             return None
         header, streams = found
@@ -193,7 +193,7 @@ def alike_of(box: Box, header: PictureHeader, profile: EmbeddedProfile) -> Alike
         header.grey,
         header.reversible,
         header.version == STEPPED_VERSION,
-        profile.predictor_for(header.height, header.width),
+        profile.predictor_for(header.height, header.width, reversible=header.reversible),
     )
 
 

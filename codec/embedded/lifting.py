@@ -11,6 +11,7 @@ transform is the operator T_h of ITU-T T.832 (JPEG XR), clause 9.9.7.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import sin, tan
 from typing import TypeAlias
 
@@ -24,6 +25,7 @@ _BITS = 14
 """Fractional bits of the shears' factors. No factor used here lies within .01 of a tie, so the
 rounding below is the same on every machine (tests/test_embedded_transform.py)."""
 _HALF = 1 << (_BITS - 1)
+_QUARTER = ((0, 0), (0, 1), (1, 0), (1, 1))
 
 
 def shear_factors(angle: float) -> tuple[int, int]:
@@ -66,6 +68,27 @@ def hadamard_back(a: Integers, b: Integers, c: Integers, d: Integers) -> Four:
     half = (a - b) >> 1
     c, d = half - d, half - c
     return a - d, b + c, c, d
+
+
+def quads_of(x: Sequence[Integers]) -> list[list[Integers]]:
+    """Of 4x4 numbers, row by row: sums, differences of rows, of columns and of both, four each.
+
+    Opposite rows and columns are paired; the four are those of the upper left quarter.
+    """
+    quads = [
+        hadamard(x[4 * i + j], x[4 * i + 3 - j], x[15 - 4 * i - 3 + j], x[15 - 4 * i - j])
+        for i, j in _QUARTER
+    ]
+    return [list(part) for part in zip(*quads, strict=True)]
+
+
+def from_quads(*parts: Sequence[Integers]) -> list[Integers]:
+    """The inverse of `quads_of`."""
+    x: list[Integers] = [parts[0][0]] * 16
+    for (i, j), quad in zip(_QUARTER, zip(*parts, strict=True), strict=True):
+        four = hadamard_back(*quad)
+        x[4 * i + j], x[4 * i + 3 - j], x[15 - 4 * i - 3 + j], x[15 - 4 * i - j] = four
+    return x
 
 
 def _paired(a: Integers, b: Integers, c: Integers, d: Integers) -> Four:

@@ -1,7 +1,9 @@
 """Everything trained that the profile `embedded` needs, from one safetensors file of integers.
 
-predictor.*   photographs.*   PlanePredictors (networks.py, codec.convolution): of small pictures
-              and, if it is there, of those with more than SMALL_PIXELS pixels
+predictor.*   a PlanePredictor (networks.py, codec.convolution): of small pictures and, unless there
+              are others, of all
+photographs.* one of pictures with more than SMALL_PIXELS pixels
+reversible.*  reversible_photographs.*   those of streams of the reversible transform
 estimator.*   the PictureEstimator
 linear        int16 (10, 48, 48, 3, 3), the linear prediction of blocks (knowledge.block_features)
 detail_linear int16 (13, 9, 3, 3, 3), that of the pyramid's details (knowledge.detail_features)
@@ -35,24 +37,38 @@ SMALL_PIXELS = 64 * 64
 detail per pixel than photographs do."""
 
 
+INSTEAD: Mapping[str, tuple[str, ...]] = {
+    "predictor": (),
+    "photographs": ("predictor",),
+    "reversible": ("predictor",),
+    "reversible_photographs": ("photographs", "reversible", "predictor"),
+}
+"""The predictors that a profile may have, and whose place each takes that has no other: the first
+that there is. `reversible`: of streams of the reversible transform. `predictor` is always there."""
+
+
+def predictor_name(*, photographs: bool, reversible: bool) -> str:
+    """What the predictor is called that is for these."""
+    return "_".join(["reversible"] * reversible + ["photographs"] * photographs) or "predictor"
+
+
 @dataclass(frozen=True)
 class EmbeddedProfile:
     """The networks and tables of one trained codec; `sha256` is that of its weights file."""
 
     name: str
     sha256: str
-    predictor: PlanePredictor
-    photographs: PlanePredictor | None
+    predictors: Mapping[str, PlanePredictor]
+    """By the names of INSTEAD."""
     estimator: nn.Module
     """A PictureEstimator, or what takes its place in an ablation."""
     linear: NDArray[np.int16]
     detail_linear: NDArray[np.int16]
 
-    def predictor_for(self, height: int, width: int) -> PlanePredictor:
-        """Of a picture of so many pixels, be it cut into slices or not."""
-        if self.photographs is None or height * width <= SMALL_PIXELS:
-            return self.predictor
-        return self.photographs
+    def predictor_for(self, height: int, width: int, *, reversible: bool) -> PlanePredictor:
+        """Of a picture of so many pixels, be it cut into slices or not, and of its transform."""
+        name = predictor_name(photographs=height * width > SMALL_PIXELS, reversible=reversible)
+        return self.predictors[next(n for n in (name, *INSTEAD[name]) if n in self.predictors)]
 
     def block_features(
         self, known: NDArray[np.int32], means: NDArray[np.int32], level: int
@@ -82,12 +98,12 @@ def embedded_profile_from_tensors(
         found = tensors[key]
         if found.dtype != torch.int16 or tuple(found.shape) != shape:
             raise ValueError(f"{key}: expected int16 {shape}, found {tuple(found.shape)}")
-    photographs = part_of(tensors, "photographs")
+    states = {each: part_of(tensors, each) for each in INSTEAD}
+    there = {each: state for each, state in states.items() if state or not INSTEAD[each]}
     return EmbeddedProfile(
         name,
         sha256,
-        exact_predictor(part_of(tensors, "predictor")),
-        exact_predictor(photographs) if photographs else None,
+        {each: exact_predictor(state) for each, state in there.items()},
         exact_estimator(part_of(tensors, "estimator")),
         tensors["linear"].numpy(),
         tensors["detail_linear"].numpy(),

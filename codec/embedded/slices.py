@@ -26,7 +26,7 @@ from codec.base import (
     ReceivedPart,
     intact_layers,
 )
-from codec.embedded.versions import STEPPED_VERSION
+from codec.embedded.versions import REVERSIBLE_VERSION
 from codec.picture_header import (
     ALL_CODES,
     SLICE_UNIT,
@@ -226,7 +226,7 @@ def _header_of(data: bytes, versions: Sequence[int]) -> PictureHeader | None:
         check_slice_side(header.slice_side or None)
     except CodecError:
         return None
-    if header.version == STEPPED_VERSION and header.reversible:
+    if header.reversible != (header.version == REVERSIBLE_VERSION):
         return None
     # One that was damaged may ask for more slices than packets can number, or than memory bears.
     if header.slice_side == 0 and max(header.height, header.width) > UNSLICED_SIDE:

@@ -12,8 +12,8 @@ The overlap mixes the four pixels around each border of two blocks: their sums a
 stay, their differences are rotated. With the DCT behind it that is a lapped orthogonal transform:
 basis functions eight pixels long that end smoothly.
 
-Reversible, each lifting step rounds to whole numbers, and a stream that ends before the last planes
-pays for that with noise of a mean square of about .7 in its picture. Irreversible, the steps have
+Reversible, each step rounds to whole numbers, and a stream that ends before the last planes pays
+for that with noise of a mean square of about .6 in its picture. Irreversible, the steps have
 ESTIMATE_BITS fractional bits and only their results are rounded: a stream ends near the picture
 and mostly not in it, but is better where it is cut, the more the longer it is. JPEG 2000 leaves
 the same choice (ITU-T T.800, annex G).
@@ -26,22 +26,11 @@ transforms and rotations by pi/8 follows ITU-T T.832 (JPEG XR).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from math import pi
-
 import numpy as np
 from numpy.typing import NDArray
 
-from codec.embedded.lifting import (
-    Four,
-    Integers,
-    hadamard,
-    hadamard_back,
-    rotate,
-    rotate_back,
-    rotate_both,
-    rotate_both_back,
-)
+from codec.embedded.lifting import Integers, from_quads, hadamard, hadamard_back, quads_of
+from codec.embedded.turns import FINE, FINE_BACK, WHOLE, WHOLE_BACK, Turn, Turns
 
 SIDE = 4
 CHANNELS = 3 * SIDE * SIDE
@@ -55,19 +44,15 @@ GAIN: NDArray[np.float64] = np.repeat(np.sqrt([3.0, 0.5, 0.75]), SIDE * SIDE)
 """(48,): an error e in a coefficient is a squared error of (e GAIN)^2 in the picture, summed over
 its red, green and blue values (nearly: the lifting steps round)."""
 
-_ANGLE = pi / 8
-_OVERLAP_ANGLE = -0.3
-"""The best in steps of .1 for luma and for chroma of CIFAR-10's training half."""
 _MIDDLE = 128
 ESTIMATE_BITS = 4
 """Fractional bits of an estimated coefficient, and of the irreversible transform's steps."""
 _ROUNDED_BY: NDArray[np.int32] = np.array(
-    [[-8, 1, 8, 2], [1, 1, 6, 4], [8, 6, 3, 3], [2, 4, 3, 4]], np.int32
+    [[-3, -1, 6, 1], [-1, -4, 7, 4], [6, 7, 6, 6], [1, 4, 6, 1]], np.int32
 )
 """[i][j]: by how many sixteenths the exact inverse of a plane's coefficients is on average below
 the inverse without rounding. The same for all colours, for thumbnails and for noise
 (tests/test_embedded_transform.py)."""
-_QUADS = ((0, 0), (0, 1), (1, 0), (1, 1))
 
 
 def padded(pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -98,9 +83,10 @@ def _coefficients(pictures: NDArray[np.uint8], fraction: int) -> NDArray[np.int3
     middle = blue + (co >> 1)
     cg = green - middle
     y = middle + (cg >> 1) - (_MIDDLE << fraction)
+    turns = FINE if fraction else WHOLE
     for plane in (y, co, cg):
-        _overlap(plane, back=False)
-    blocks = [_dct([[plane[:, i::4, j::4] for j in range(4)] for i in range(4)])
+        _overlap(plane, turns)
+    blocks = [_dct([[plane[:, i::4, j::4] for j in range(4)] for i in range(4)], turns)
               for plane in (y, co, cg)]  # fmt: skip
     return np.stack([block[v][u] for block in blocks for v in range(4) for u in range(4)], axis=-1)
 
@@ -110,7 +96,7 @@ def pixels(coefficient: NDArray[np.int32], height: int, width: int) -> NDArray[n
 
     Of coefficients that no picture has, values are clipped to 0 .. 255.
     """
-    picture = _colours(*_planes(coefficient), middle=_MIDDLE, quarter=0)
+    picture = _colours(*_planes(coefficient, WHOLE_BACK), middle=_MIDDLE, quarter=0)
     return picture[:, :height, :width].clip(0, 255).astype(np.uint8)
 
 
@@ -124,7 +110,7 @@ def expected_pixels(
     pixel by on average, depending on its place in the block, is taken back. grey: chroma is 0, and
     nothing of it was rounded.
     """
-    planes = _planes(coefficient)
+    planes = _planes(coefficient, FINE_BACK)
     if reversible:
         for plane in planes[:1] if grey else planes:
             rows, columns = (side // SIDE for side in plane.shape[1:])
@@ -136,11 +122,11 @@ def expected_pixels(
     return shown.clip(0, 255).astype(np.uint8)
 
 
-def _planes(coefficient: NDArray[np.int32]) -> list[NDArray[np.int32]]:
+def _planes(coefficient: NDArray[np.int32], back: Turns) -> list[NDArray[np.int32]]:
     """Y (around 0), Co and Cg, (B, 4h, 4w) each."""
-    planes = [_plane(coefficient[..., 16 * k : 16 * k + 16]) for k in range(3)]
+    planes = [_plane(coefficient[..., 16 * k : 16 * k + 16], back) for k in range(3)]
     for plane in planes:
-        _overlap(plane, back=True)
+        _overlap(plane, back)
     return planes
 
 
@@ -154,95 +140,50 @@ def _colours(
     return np.stack([blue + co, green, blue], axis=-1)
 
 
-def _overlap(plane: NDArray[np.int32], *, back: bool) -> None:
+def _overlap(plane: NDArray[np.int32], turns: Turns) -> None:
     """Filters (B, 4h, 4w) in place across the borders of blocks, or undoes it."""
-    turn, turn_both = (rotate_back, rotate_both_back) if back else (rotate, rotate_both)
     # Two rows and columns along each edge of the picture have no neighbours to be mixed with.
     middle, ends = slice(2, -2), (slice(None, 2), slice(-2, None))
     inner = plane[:, middle, middle]
     if inner.size:
-        quads = [[inner[:, i::4, j::4] for j in range(4)] for i in range(4)]
-        _store(quads, _across_both(quads, turn, turn_both))
+        _turn([inner[:, i::4, j::4] for i in range(4) for j in range(4)], turns.corner)
     for end in ends:
         if plane.shape[2] > SIDE:
-            row = [plane[:, end, middle][:, :, j::4] for j in range(4)]
-            _store([row], [_across(row, turn)])
+            _turn([plane[:, end, middle][:, :, j::4] for j in range(4)], turns.border)
         if plane.shape[1] > SIDE:
-            column = [plane[:, middle, end][:, i::4] for i in range(4)]
-            _store([column], [_across(column, turn)])
+            _turn([plane[:, middle, end][:, i::4] for i in range(4)], turns.border)
 
 
-def _store(views: list[list[Integers]], values: list[list[Integers]]) -> None:
-    for row, new in zip(views, values, strict=True):
-        for view, value in zip(row, new, strict=True):
-            view[...] = value
+def _turn(views: list[Integers], turn: Turn) -> None:
+    """In place."""
+    for view, value in zip(views, turn(views), strict=True):
+        view[...] = value
 
 
-def _across(x: list[Integers], turn: Callable[..., tuple[Integers, Integers]]) -> list[Integers]:
-    """Four pixels a b | c d on both sides of a border: turns (a - d, b - c)."""
-    a, b, c, d = x
-    outer, inner = a - d, b - c
-    d, c = d + (outer >> 1), c + (inner >> 1)
-    outer, inner = turn(outer, inner, _OVERLAP_ANGLE)
-    d, c = d - (outer >> 1), c - (inner >> 1)
-    return [d + outer, c + inner, c, d]
-
-
-def _across_both(
-    x: list[list[Integers]],
-    turn: Callable[..., tuple[Integers, Integers]],
-    turn_both: Callable[..., Four],
-) -> list[list[Integers]]:
-    """x[i][j]: 4x4 pixels around a corner of blocks, filtered across both borders."""
-    quads = [hadamard(x[i][j], x[i][3 - j], x[3 - i][j], x[3 - i][3 - j]) for i, j in _QUADS]
-    sums, rows, columns, both = (list(part) for part in zip(*quads, strict=True))
-    for j in (0, 1):
-        rows[j], rows[2 + j] = turn(rows[j], rows[2 + j], _OVERLAP_ANGLE)
-        i = 2 * j
-        columns[i], columns[i + 1] = turn(columns[i], columns[i + 1], _OVERLAP_ANGLE)
-    return _from_quads(sums, rows, columns, turn_both(*both, angle=_OVERLAP_ANGLE))
-
-
-def _from_quads(*parts: Sequence[Integers]) -> list[list[Integers]]:
-    x: list[list[Integers]] = [[parts[0][0]] * 4 for _ in range(4)]
-    for (i, j), quad in zip(_QUADS, zip(*parts, strict=True), strict=True):
-        x[i][j], x[i][3 - j], x[3 - i][j], x[3 - i][3 - j] = hadamard_back(*quad)
-    return x
-
-
-def _dct(x: list[list[Integers]]) -> list[list[Integers]]:
+def _dct(x: list[list[Integers]], turns: Turns) -> list[list[Integers]]:
     """x[i][j], row i and column j of the blocks, to X[v][u]."""
     # Opposite rows and columns first: sums are even, differences odd frequencies.
-    quads = [hadamard(x[i][j], x[i][3 - j], x[3 - i][j], x[3 - i][3 - j]) for i, j in _QUADS]
-    even, odd_rows, odd_columns, odd = zip(*quads, strict=True)
+    even, odd_rows, odd_columns, odd = quads_of([x[i][j] for i in range(4) for j in range(4)])
     out: list[list[Integers]] = [[x[0][0]] * 4 for _ in range(4)]
     out[0][0], out[2][0], out[0][2], out[2][2] = hadamard(*even)
-    # A Hadamard transform along both, and along one of them on from pi/4 to pi/8.
-    a, c, b, d = hadamard(*odd_rows)
-    out[1][0], out[3][0] = rotate(a, c, _ANGLE)
-    out[1][2], out[3][2] = rotate(b, d, _ANGLE)
-    a, b, c, d = hadamard(*odd_columns)
-    out[0][1], out[0][3] = rotate(a, c, _ANGLE)
-    out[2][1], out[2][3] = rotate(b, d, _ANGLE)
-    out[1][1], out[1][3], out[3][1], out[3][3] = rotate_both(*odd, angle=_ANGLE)
+    out[1][0], out[3][0], out[1][2], out[3][2] = turns.odd_rows(odd_rows)
+    out[0][1], out[0][3], out[2][1], out[2][3] = turns.odd_columns(odd_columns)
+    out[1][1], out[1][3], out[3][1], out[3][3] = turns.odd(odd)
     return out
 
 
-def _dct_back(out: list[list[Integers]]) -> list[list[Integers]]:
+def _dct_back(out: list[list[Integers]], turns: Turns) -> list[list[Integers]]:
     even = hadamard_back(out[0][0], out[2][0], out[0][2], out[2][2])
-    a, c = rotate_back(out[1][0], out[3][0], _ANGLE)
-    b, d = rotate_back(out[1][2], out[3][2], _ANGLE)
-    odd_rows = hadamard_back(a, c, b, d)
-    a, c = rotate_back(out[0][1], out[0][3], _ANGLE)
-    b, d = rotate_back(out[2][1], out[2][3], _ANGLE)
-    odd_columns = hadamard_back(a, b, c, d)
-    odd = rotate_both_back(out[1][1], out[1][3], out[3][1], out[3][3], angle=_ANGLE)
-    return _from_quads(even, odd_rows, odd_columns, odd)
+    odd_rows = turns.odd_rows([out[1][0], out[3][0], out[1][2], out[3][2]])
+    odd_columns = turns.odd_columns([out[0][1], out[0][3], out[2][1], out[2][3]])
+    odd = turns.odd([out[1][1], out[1][3], out[3][1], out[3][3]])
+    x = from_quads(even, odd_rows, odd_columns, odd)
+    return [x[4 * i : 4 * i + 4] for i in range(4)]
 
 
-def _plane(blocks: NDArray[np.int32]) -> NDArray[np.int32]:
+def _plane(blocks: NDArray[np.int32], back: Turns) -> NDArray[np.int32]:
     """(B, h, w, 16) coefficients of one colour -> (B, 4h, 4w)."""
-    x = _dct_back([[blocks[..., 4 * v + u] for u in range(4)] for v in range(4)])
+    x = _dct_back([[blocks[..., 4 * v + u] for u in range(4)] for v in range(4)], back)
     count, rows, columns = blocks.shape[:3]
     plane = np.empty((count, SIDE * rows, SIDE * columns), np.int32)
     for i in range(4):

@@ -22,7 +22,7 @@ from codec.embedded.networks import (
     predictor_size,
     trunk_size,
 )
-from codec.embedded.profile import embedded_profile_from_tensors
+from codec.embedded.profile import SMALL_PIXELS, embedded_profile_from_tensors
 from codec.training.embedded_linear import Linear
 from codec.training.embedded_measure import validation_figures
 from codec.training.manifest import write_weights
@@ -76,7 +76,8 @@ def embedded_tensors(
 ) -> dict[str, Tensor]:
     """All that the weights file holds.
 
-    states: state_dicts of `predictor`, of `estimator` and, if there is one, of `photographs`.
+    states: state_dicts of `estimator`, of `predictor` and, if they are there, of others of
+        profile.INSTEAD.
     Raises KeyError or RuntimeError if a state does not fit, ValueError if a network's weights are
     too large for exact sums.
     """
@@ -107,9 +108,10 @@ def write_embedded(
     """
     profile = embedded_profile_from_tensors(PROFILE, "", tensors)
     figures = {"validation": validation_figures(profile, validation)}
-    if profile.photographs is not None and crops is not None:
+    if crops is not None:
         # As crops they would be small enough to be taken for thumbnails.
-        theirs = replace(profile, predictor=profile.photographs)
-        figures["validation_photographs"] = validation_figures(theirs, crops)
+        theirs = profile.predictor_for(1, SMALL_PIXELS + 1, reversible=True)
+        profile = replace(profile, predictors={"predictor": theirs})
+        figures["validation_photographs"] = validation_figures(profile, crops)
     raw = save(tensors)
     return write_weights(path, raw, {"bytes": len(raw), "profile": PROFILE, **making}, figures)

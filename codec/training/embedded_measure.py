@@ -45,7 +45,7 @@ def _coded_bits(
     truth = analyse(pictures)
     height, width = pictures.shape[1:3]
     levels, count = levels_of(height, width), len(pictures)
-    predictor = profile.predictor_for(height, width)
+    predictor = profile.predictor_for(height, width, reversible=True)
     walk = Walk(profile, predictor, count, height, width, grey=grey)
     # Of what is written only the length is of interest: one buffer serves all.
     values = sum(part[0].size for part in truth)

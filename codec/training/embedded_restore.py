@@ -24,7 +24,7 @@ from codec.embedded.networks import (
     predictor_size,
     trunk_size,
 )
-from codec.embedded.profile import part_of
+from codec.embedded.profile import INSTEAD, part_of
 from codec.fixed_point import ACTIVATION
 from codec.training.embedded_export import PROFILE
 from codec.training.embedded_linear import Linear, check_linear
@@ -42,7 +42,7 @@ def load_weights(path: Path) -> dict[str, Tensor]:
 
 
 def restored_predictor(tensors: Mapping[str, Tensor], name: str) -> PlanePredictor:
-    """`predictor` or `photographs` of a weights file; KeyError or ValueError if they do not fit."""
+    """A predictor of a weights file; KeyError or ValueError if its tensors do not fit."""
     state = network_of(tensors, name)
     exact_predictor(state)  # which looks whether all fits together
     sizes = (predictor_size(state, part) for part in ("blocks", "details"))
@@ -69,9 +69,9 @@ def restored_linear(tensors: Mapping[str, Tensor]) -> Linear:
 
 
 def network_of(tensors: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
-    """The tensors of one network; for photographs those for thumbnails if it has none."""
-    found = part_of(tensors, name)
-    return part_of(tensors, "predictor") if name == "photographs" and not found else found
+    """The tensors of one network, or of the one that takes its place; empty without one."""
+    found = (part_of(tensors, each) for each in (name, *INSTEAD.get(name, ())))
+    return next((each for each in found if each), {})
 
 
 @torch.no_grad()

@@ -14,6 +14,7 @@ from typing import Any
 from torch import nn
 
 from codec.embedded.networks import INTEGER_WEIGHT, Size, predictor_size, trunk_size
+from codec.embedded.profile import INSTEAD
 from codec.training.embedded_export import (
     PROFILE,
     TRAINED_WEIGHT,
@@ -44,9 +45,9 @@ def checkpoint_path(folder: Path, name: str) -> Path:
 def begin(model: nn.Module, folder: Path, name: str, look: Callable[[Any], None]) -> None:
     """The model, at least as large as the earlier one, then computes what that does.
 
-    name: predictor, photographs (which may begin as the predictor does) or estimator. look:
-    evaluates a network on some batches of what it will be trained on. Raises SystemExit with one
-    line if there is nothing to begin with or it does not fit.
+    name: estimator, or that of a predictor, which may begin as one does whose place it takes
+    (profile.INSTEAD). look: evaluates a network on some batches of what it will be trained on.
+    Raises SystemExit with one line if there is nothing to begin with or it does not fit.
     """
     path = _source(folder, name)
     try:
@@ -116,4 +117,5 @@ def _source(folder: Path, name: str) -> Path:
         return own
     if (folder / WEIGHTS_NAME).is_file():
         return folder / WEIGHTS_NAME
-    return own if name == "estimator" else checkpoint_path(folder, "predictor")
+    others = [checkpoint_path(folder, other) for other in INSTEAD.get(name, ())]
+    return next((path for path in others if path.is_file()), [own, *others][-1])

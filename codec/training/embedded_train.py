@@ -35,6 +35,7 @@ from codec.embedded.networks import (
     MOST_WIDTH,
     Size,
 )
+from codec.embedded.profile import INSTEAD, predictor_name
 from codec.training import embedded_estimator, embedded_predictor
 from codec.training.embedded_data import (
     KINDS,
@@ -72,7 +73,8 @@ from codec.training.manifest import earlier_manifest
 
 PARTS = ("predictor", "estimator")
 PHOTOGRAPHS: Kind = "photographs"
-"""What the checkpoint of a predictor for them is called, and its weights."""
+REVERSIBLE = "reversible"
+STREAMS = ("all", REVERSIBLE)
 PREDICTOR_SHARE = 0.55
 """Of the minutes, if both parts are trained."""
 PREDICTOR_SIZES = ("width", "blocks", "head_width")
@@ -174,6 +176,11 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         help="what the predictor is for; photographs: with --part predictor, it becomes a second "
         "one beside that for thumbnails, which is used for pictures of more than 64x64 pixels",
     )  # fmt: skip
+    parser.add_argument(
+        "--streams", choices=STREAMS, default="all",
+        help="which the predictor is for; reversible: with --part predictor, it becomes another "
+        "one beside, which is used for streams that end in the exact picture",
+    )  # fmt: skip
     for name, value, text in (
         ("--width", BLOCK_SIZE.width, "channels of the predictor's trunk for blocks"),
         ("--blocks", BLOCK_SIZE.blocks, "residual blocks of that trunk"),
@@ -201,7 +208,11 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         help="what the predictor shall do without; with --part predictor",
     )  # fmt: skip
     options = parser.parse_args(arguments)
-    for name, given in (("--ablate", options.ablate != "none"), ("--kind", _of_photos(options))):
+    for name, given in (
+        ("--ablate", options.ablate != "none"),
+        ("--kind", _of_photos(options)),
+        ("--streams", options.streams == REVERSIBLE),
+    ):
         if given and options.part != "predictor":
             parser.error(f"{name} is for the predictor alone: add --part predictor")
     if options.muon_rate is not None and not 0 <= options.muon_rate < math.inf:
@@ -246,6 +257,7 @@ def _command(part: str, options: argparse.Namespace) -> str:
     words += [START_FROM] if options.start_from else []
     words += [f"--out OUT --part {part}"]
     words += [f"--kind {options.kind}"] if _of_photos(options) else []
+    words += [f"--streams {options.streams}"] if options.streams == REVERSIBLE else []
     if part == "estimator":
         words += [f"--estimator-width {options.estimator_width}"]
         words += [f"--estimator-blocks {options.estimator_blocks}"]
@@ -259,14 +271,15 @@ def _command(part: str, options: argparse.Namespace) -> str:
 
 
 def _name(part: str, options: argparse.Namespace) -> str:
-    return PHOTOGRAPHS if part == "predictor" and _of_photos(options) else part
+    if part == "estimator":
+        return part
+    return predictor_name(photographs=_of_photos(options), reversible=options.streams == REVERSIBLE)
 
 
 def finished(options: argparse.Namespace) -> dict[str, Checkpoint]:
-    """The checkpoints in --out that weights are made of: both parts, and photographs if there."""
-    names = [*PARTS]
-    if checkpoint_path(options.out, PHOTOGRAPHS).exists():
-        names.append(PHOTOGRAPHS)
+    """The checkpoints in --out that weights are made of: both parts, and other predictors there."""
+    others = [n for n in INSTEAD if checkpoint_path(options.out, n).exists() and n not in PARTS]
+    names = [*PARTS, *others]
     return {name: load_checkpoint(checkpoint_path(options.out, name)) for name in names}
 
 
@@ -298,7 +311,7 @@ def export(options: argparse.Namespace, data: EmbeddedData, linear: Linear) -> d
     }
     tensors = embedded_tensors({name: each.model for name, each in found.items()}, linear)
     crops = None
-    if PHOTOGRAPHS in found and options.photos is not None:
+    if any(PHOTOGRAPHS in name for name in found) and options.photos is not None:
         photographs = load_embedded_data(options.cifar, options.photos, options.seed, PHOTOGRAPHS)
         crops = photographs.held_out_crops
     path = options.out / f"{PROFILE}.safetensors"

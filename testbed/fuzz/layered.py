@@ -11,7 +11,7 @@ import numpy as np
 
 from codec.base import DecodedImage, Image, ReceivedLayer, ReceivedPart
 from codec.embedded.codec import EmbeddedCodec
-from codec.embedded.versions import STEPPED_VERSION
+from codec.embedded.versions import REVERSIBLE_VERSION, VERSIONS
 from codec.layered import LayeredCodec, open_layered
 from codec.picture_header import pack_picture_header
 from testbed.fuzz.damage import damaged
@@ -115,11 +115,11 @@ def _any_header(codec: LayeredCodec, random: Random) -> bytes:
     height, width = (int(2 ** random.uniform(0, 12)) for _ in range(2))
     if not isinstance(codec, EmbeddedCodec):
         return pack_picture_header(height, width, codec.bitstream_version)
-    version = STEPPED_VERSION if probably(random, 0.5) else codec.bitstream_version
+    version = VERSIONS[whole(random, 0, len(VERSIONS) - 1)]
+    reversible = (version == REVERSIBLE_VERSION) != probably(random, 0.1)
     return pack_picture_header(
-        height, width, version,
-        slice_side=8 * whole(random, 0, 255), reversible=probably(random, 0.5),
-    )  # fmt: skip
+        height, width, version, slice_side=8 * whole(random, 0, 255), reversible=reversible
+    )
 
 
 def _layer(data: bytes, random: Random) -> ReceivedLayer:

@@ -1,0 +1,181 @@
+"""Those parts of the transform whose factors are no halves, in two reversible versions.
+
+    border        a b | c d, two pixels on each side of a border between blocks: their sums across
+                  it stay, their differences are turned
+    corner        4x4 pixels around a corner of blocks: `border` of rows and of columns
+    odd_rows      of a block's differences of opposite rows, its frequencies X10, X30, X12, X32
+    odd_columns   the same of columns: X01, X03, X21, X23
+    odd           of the differences of both: X11, X13, X31, X33
+
+WHOLE, of whole numbers: elementary steps (elementary.py), about one rounding for each number, so
+that a stream that ends in the exact picture pays as little as possible for noise. FINE, of numbers
+with fractional bits: rotations by three shears (lifting.py), whose roundings matter little there.
+Both come near the same orthonormal matrices; `..._BACK` are their inverses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from math import cos, pi, sin, sqrt
+from typing import TypeAlias
+
+import numpy as np
+
+from codec.embedded.elementary import ElementaryLifts, elementary_lifts
+from codec.embedded.lifting import (
+    Four,
+    Integers,
+    from_quads,
+    hadamard,
+    hadamard_back,
+    quads_of,
+    rotate,
+    rotate_back,
+    rotate_both,
+    rotate_both_back,
+)
+
+Turn: TypeAlias = Callable[[Sequence[Integers]], Sequence[Integers]]
+
+ANGLE = pi / 8
+OVERLAP_ANGLE = -0.3
+"""The best in steps of .1 for luma and for chroma of CIFAR-10's training half."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turns:
+    """All five, in one direction; each takes and gives 4 numbers, `corner` 16, row by row."""
+
+    border: Turn
+    corner: Turn
+    odd_rows: Turn
+    odd_columns: Turn
+    odd: Turn
+
+
+# ------------------------------------------------------------------------------------ rotations
+
+
+def _border(x: Sequence[Integers], turn: Callable[..., tuple[Integers, Integers]]) -> Four:
+    a, b, c, d = x
+    outer, inner = a - d, b - c
+    d, c = d + (outer >> 1), c + (inner >> 1)
+    outer, inner = turn(outer, inner, OVERLAP_ANGLE)
+    d, c = d - (outer >> 1), c - (inner >> 1)
+    return d + outer, c + inner, c, d
+
+
+def _corner(
+    x: Sequence[Integers],
+    turn: Callable[..., tuple[Integers, Integers]],
+    turn_both: Callable[..., Four],
+) -> list[Integers]:
+    sums, rows, columns, both = quads_of(x)
+    for j in (0, 1):
+        rows[j], rows[2 + j] = turn(rows[j], rows[2 + j], OVERLAP_ANGLE)
+        i = 2 * j
+        columns[i], columns[i + 1] = turn(columns[i], columns[i + 1], OVERLAP_ANGLE)
+    return from_quads(sums, rows, columns, turn_both(*both, angle=OVERLAP_ANGLE))
+
+
+# A Hadamard transform along both rows and columns, and along one of them on from pi/4 to pi/8.
+
+
+def _odd_rows(x: Sequence[Integers]) -> Four:
+    a, c, b, d = hadamard(*x)
+    return *rotate(a, c, ANGLE), *rotate(b, d, ANGLE)
+
+
+def _odd_rows_back(x: Sequence[Integers]) -> Four:
+    a, c = rotate_back(x[0], x[1], ANGLE)
+    b, d = rotate_back(x[2], x[3], ANGLE)
+    return hadamard_back(a, c, b, d)
+
+
+def _odd_columns(x: Sequence[Integers]) -> Four:
+    a, b, c, d = hadamard(*x)
+    return *rotate(a, c, ANGLE), *rotate(b, d, ANGLE)
+
+
+def _odd_columns_back(x: Sequence[Integers]) -> Four:
+    a, c = rotate_back(x[0], x[1], ANGLE)
+    b, d = rotate_back(x[2], x[3], ANGLE)
+    return hadamard_back(a, b, c, d)
+
+
+def _odd(x: Sequence[Integers]) -> Four:
+    return rotate_both(*x, angle=ANGLE)
+
+
+def _odd_back(x: Sequence[Integers]) -> Four:
+    return rotate_both_back(*x, angle=ANGLE)
+
+
+FINE = Turns(
+    partial(_border, turn=rotate),
+    partial(_corner, turn=rotate, turn_both=rotate_both),
+    _odd_rows,
+    _odd_columns,
+    _odd,
+)
+FINE_BACK = Turns(
+    partial(_border, turn=rotate_back),
+    partial(_corner, turn=rotate_back, turn_both=rotate_both_back),
+    _odd_rows_back,
+    _odd_columns_back,
+    _odd_back,
+)
+
+
+# ----------------------------------------------------------------------------- elementary steps
+
+
+def _rotation(angle: float) -> np.ndarray:
+    """Of (a, b) by `angle`, as lifting.rotate."""
+    return np.array([[cos(angle), sin(angle)], [-sin(angle), cos(angle)]])
+
+
+def matrices() -> dict[str, np.ndarray]:
+    """The orthonormal matrix of each field of `Turns`."""
+    half = np.array([[1, 1], [1, -1]]) / sqrt(2)
+    pairs = np.array([[1, 0, 0, 1], [0, 1, 1, 0], [1, 0, 0, -1], [0, 1, -1, 0]]) / sqrt(2)
+    turn = np.eye(4)
+    turn[2:, 2:] = _rotation(OVERLAP_ANGLE)
+    border = pairs.T @ turn @ pairs
+    rotation = _rotation(ANGLE)
+    odd = rotation @ half
+    return {
+        "border": border,
+        "corner": np.kron(border, border),
+        # Pairs of rows or columns come first in x, and last in the frequencies.
+        "odd_rows": np.kron(odd, half)[[0, 2, 1, 3]],
+        "odd_columns": np.kron(half, odd),
+        "odd": np.kron(rotation, rotation),
+    }
+
+
+ORDERS: dict[str, tuple[list[int], list[int], list[int]]] = {
+    "border": ([1, 3, 2, 0], [1, 3, 2, 0], []),
+    "corner": (
+        [5, 9, 13, 1, 11, 0, 6, 3, 2, 7, 14, 8, 12, 10, 15, 4],
+        [5, 4, 13, 1, 11, 0, 9, 3, 2, 7, 6, 8, 12, 10, 15, 14],
+        [4, 6, 9],
+    ),
+    "odd_rows": ([0, 3, 2, 1], [0, 2, 3, 1], [2, 3]),
+    "odd_columns": ([0, 3, 1, 2], [2, 0, 1, 3], [1, 3]),
+    "odd": ([2, 3, 1, 0], [2, 3, 1, 0], []),
+}
+"""Inputs and outputs in the order of the steps, and which outputs are negated: of many tried, by
+annealing, those with the least noise."""
+
+
+def lifts() -> dict[str, ElementaryLifts]:
+    """Of each field of `Turns`."""
+    return {name: elementary_lifts(m, *ORDERS[name]) for name, m in matrices().items()}
+
+
+_LIFTS = lifts()
+WHOLE = Turns(**{name: each.forward for name, each in _LIFTS.items()})
+WHOLE_BACK = Turns(**{name: each.back for name, each in _LIFTS.items()})
