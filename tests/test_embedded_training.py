@@ -629,6 +629,17 @@ def test_a_second_predictor_is_trained_on_photographs(
     assert "--streams reversible" in manifest["commands"]["reversible_photographs"]
     tensors = load_file(tmp_path / "on" / "embedded.safetensors")
     assert set(embedded_profile_from_tensors("all", "", tensors).predictors) == set(INSTEAD)
+    # One more training of one of them: the weights' other networks stay as they are.
+    again = [*options, "--start-from", str(tmp_path / "on"), "--out", str(tmp_path / "kept")]
+    embedded_train.main([*again, *reversible])
+    embedded_train.main([*again, "--minutes", "0"])
+    manifest = json.loads((tmp_path / "kept" / "embedded.json").read_text())
+    assert set(manifest["commands"]) == {"reversible"}
+    assert set(manifest["kept_of_started_from"]) == {*INSTEAD, "estimator"} - {"reversible"}
+    assert manifest["validation_photographs"]["pictures"] == 2
+    after = load_file(tmp_path / "kept" / "embedded.safetensors")
+    changed = {key for key in tensors if not torch.equal(tensors[key], after[key])}
+    assert changed and {key.split(".")[0] for key in changed} == {"reversible"}
     # Not to be taken for both parts.
     for one_part in (["--kind", "photographs"], ["--streams", "reversible"]):
         with pytest.raises(SystemExit):

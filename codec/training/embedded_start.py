@@ -11,10 +11,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from codec.embedded.networks import INTEGER_WEIGHT, Size, predictor_size, trunk_size
-from codec.embedded.profile import INSTEAD
+from codec.embedded.profile import INSTEAD, part_of
 from codec.training.embedded_export import (
     PROFILE,
     TRAINED_WEIGHT,
@@ -98,6 +98,18 @@ def earlier_linear(folder: Path) -> Linear:
         return restored_linear(load_weights(folder / WEIGHTS_NAME))
     except _UNFIT as error:
         raise _unfit(folder / WEIGHTS_NAME, error) from None
+
+
+def earlier_networks(folder: Path | None) -> dict[str, dict[str, Tensor]]:
+    """The integers of each network of a folder's weights, by its name; empty without weights.
+
+    Raises SystemExit with one line if the file is something else.
+    """
+    if folder is None or not (folder / WEIGHTS_NAME).is_file():
+        return {}
+    tensors = load_weights(folder / WEIGHTS_NAME)
+    states = {name: part_of(tensors, name) for name in (*INSTEAD, "estimator")}
+    return {name: state for name, state in states.items() if state}
 
 
 def check_start(folder: Path, names: list[str]) -> None:

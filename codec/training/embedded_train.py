@@ -20,6 +20,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+from collections.abc import Collection
 from dataclasses import astuple
 from functools import partial
 from pathlib import Path
@@ -66,6 +67,7 @@ from codec.training.embedded_start import (
     check_start,
     checkpoint_path,
     earlier_linear,
+    earlier_networks,
     earlier_size,
 )
 from codec.training.loop import LoopSettings, add_loop_arguments
@@ -75,6 +77,7 @@ PARTS = ("predictor", "estimator")
 PHOTOGRAPHS: Kind = "photographs"
 REVERSIBLE = "reversible"
 STREAMS = ("all", REVERSIBLE)
+NETWORKS = (*INSTEAD, "estimator")
 PREDICTOR_SHARE = 0.55
 """Of the minutes, if both parts are trained."""
 PREDICTOR_SIZES = ("width", "blocks", "head_width")
@@ -90,10 +93,11 @@ def main(arguments: list[str] | None = None) -> None:
     torch.set_num_threads(options.threads)
     parts = PARTS if options.part == "both" else (options.part,)
     if options.minutes == 0:
-        finished(options)
+        finished(options, earlier_networks(options.start_from))
     earlier = None
     if options.start_from is not None:
-        check_start(options.start_from, [_name(part, options) for part in parts])
+        if options.minutes > 0:
+            check_start(options.start_from, [_name(part, options) for part in parts])
         earlier = earlier_linear(options.start_from)
     for part in parts:
         fill_sizes(part, options)
@@ -276,16 +280,24 @@ def _name(part: str, options: argparse.Namespace) -> str:
     return predictor_name(photographs=_of_photos(options), reversible=options.streams == REVERSIBLE)
 
 
-def finished(options: argparse.Namespace) -> dict[str, Checkpoint]:
-    """The checkpoints in --out that weights are made of: both parts, and other predictors there."""
-    others = [n for n in INSTEAD if checkpoint_path(options.out, n).exists() and n not in PARTS]
-    names = [*PARTS, *others]
-    return {name: load_checkpoint(checkpoint_path(options.out, name)) for name in names}
+def finished(options: argparse.Namespace, earlier: Collection[str] = ()) -> dict[str, Checkpoint]:
+    """The checkpoints in --out that weights are made of: both parts, and other predictors there.
+
+    earlier: networks that are there already, and need no checkpoint.
+    """
+    paths = {name: checkpoint_path(options.out, name) for name in NETWORKS}
+    needed = [name for name in PARTS if name not in earlier]
+    return {n: load_checkpoint(path) for n, path in paths.items() if path.exists() or n in needed}
 
 
 def export(options: argparse.Namespace, data: EmbeddedData, linear: Linear) -> dict[str, Any]:
-    """Writes `embedded.safetensors` and `embedded.json`, which it returns, from the checkpoints."""
-    found = finished(options)
+    """Writes `embedded.safetensors` and `embedded.json`, which it returns, from the checkpoints.
+
+    Networks without one are those of the weights in --start-from, if it has weights.
+    """
+    earlier = earlier_networks(options.start_from)
+    found = finished(options, earlier)
+    kept = {name: state for name, state in earlier.items() if name not in found}
     runs: dict[str, dict[str, Any]] = {}
     for name, each in found.items():
         path = checkpoint_path(options.out, name)
@@ -299,7 +311,7 @@ def export(options: argparse.Namespace, data: EmbeddedData, linear: Linear) -> d
             raise SystemExit(f"{path} is an ablation, which no codec decodes")
         if START_FROM in run["command"] and options.start_from is None:
             raise SystemExit(f"{path} was started from earlier networks: give --start-from again")
-    making = {
+    making: dict[str, Any] = {
         "data": {name: run["data"] for name, run in runs.items()},
         "commands": {
             name: f"{run['command']} --minutes {found[name].minutes:g}"
@@ -309,9 +321,12 @@ def export(options: argparse.Namespace, data: EmbeddedData, linear: Linear) -> d
         "steps": {name: each.steps for name, each in found.items()},
         "started_from": earlier_manifest(options.start_from, PROFILE),
     }
+    if kept:
+        making["kept_of_started_from"] = list(kept)
     tensors = embedded_tensors({name: each.model for name, each in found.items()}, linear)
+    tensors |= {f"{name}.{key}": v for name, state in kept.items() for key, v in state.items()}
     crops = None
-    if any(PHOTOGRAPHS in name for name in found) and options.photos is not None:
+    if any(PHOTOGRAPHS in name for name in (*found, *kept)) and options.photos is not None:
         photographs = load_embedded_data(options.cifar, options.photos, options.seed, PHOTOGRAPHS)
         crops = photographs.held_out_crops
     path = options.out / f"{PROFILE}.safetensors"
