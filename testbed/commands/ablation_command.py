@@ -9,7 +9,7 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
-from codec.embedded.ablation import level_bits, without_estimator
+from codec.embedded.ablation import level_bits, without_estimator, without_reversible
 from codec.embedded.codec import EmbeddedCodec
 from codec.embedded.profile import EmbeddedProfile
 from testbed.errors import OutputError
@@ -42,18 +42,26 @@ def reproduce_ablation(source: str, limit: int | None, out: Path) -> None:
     print(out / "ablation.csv")
 
 
-def _rows(
-    profile: EmbeddedProfile, images: list[np.ndarray]
-) -> list[tuple[str, str, float, float, str, int]]:
+def _lossless(profile: EmbeddedProfile, images: list[np.ndarray]) -> list[float]:
+    """Bits per sub-pixel as LevelBits counts them: zero order, H.266's contexts, networks."""
     bits = np.zeros(3)
     for start in range(0, len(images), _BATCH):
         some = images[start : start + _BATCH]
         for each in level_bits(profile, np.stack(some)):
             bits += len(some) * np.array([each.zero_order, each.contexts_h266, each.networks])
-    zero_order, h266, networks = (bits / sum(image.size for image in images)).round(4).tolist()
+    found: list[float] = (bits / sum(image.size for image in images)).round(4).tolist()
+    return found
+
+
+def _rows(
+    profile: EmbeddedProfile, images: list[np.ndarray]
+) -> list[tuple[str, str, float, float, str, int]]:
+    zero_order, h266, networks = _lossless(profile, images)
+    shared = _lossless(without_reversible(profile), images)[2]
     unit, count = "bits per sub-pixel", len(images)
     rows = [
         ("prediction by the networks", "lossless", zero_order, networks, unit, count),
+        ("predictor for reversible streams", "lossless", shared, networks, unit, count),
         ("probabilities of 16 bits (H.266: 6)", "lossless", h266, networks, unit, count),
     ]
     reversible = EmbeddedCodec(profile)
