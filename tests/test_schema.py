@@ -13,9 +13,10 @@ from typer.testing import CliRunner
 from testbed.cli import app
 from testbed.errors import ScenarioError
 from testbed.language.codec_sections import CODEC_SECTIONS
+from testbed.language.link_grid import Link
 from testbed.language.link_parts import Kind, names_of, parameters_of
 from testbed.language.protection import LayerProtection
-from testbed.language.scenario import Figures, Link, Packets, Scenario, Strip
+from testbed.language.scenario import Figures, Packets, Scenario, Strip
 from testbed.language.scenario_loading import check_document
 from testbed.language.schema import default_of, scenario_schema
 from testbed.language.yaml_source import parse_document, read_document

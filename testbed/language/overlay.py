@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from testbed.language.scenario import SCHEME_RIVALS
+from testbed.language.link_grid import SCHEME_RIVALS
 from testbed.language.yaml_source import Document, KeyPath, Override, Place, dotted, item_index
 
 _RIVALS = {"snr_db": ("ebn0_db",), "ebn0_db": ("snr_db",), **SCHEME_RIVALS}

@@ -17,18 +17,11 @@ from testbed.language.codec_sections import CODEC_SECTIONS, codec_types
 from testbed.language.comparison_section import Comparison, Published
 from testbed.language.extends import read_extended
 from testbed.language.image_sources import ImageSource
+from testbed.language.link_grid import Link, Sweep
 from testbed.language.overlay import Overlay
 from testbed.language.protection import LayerProtection, Objective, Protection
 from testbed.language.relative_paths import rebase_paths, rebase_plugins
-from testbed.language.scenario import (
-    MAX_LINK_POINTS,
-    Figures,
-    Link,
-    Packets,
-    Scenario,
-    Strip,
-    Sweep,
-)
+from testbed.language.scenario import MAX_LINK_POINTS, Figures, Packets, Scenario, Strip
 from testbed.language.scenario_values import Section, closest, did_you_mean
 from testbed.language.stop_section import Stop
 from testbed.language.variations import Combination, Variant, combinations

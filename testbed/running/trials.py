@@ -17,9 +17,10 @@ from functools import lru_cache, partial
 from typing import Any, Literal
 
 from testbed.language.adaptation import Adaptation
+from testbed.language.link_grid import Link
 from testbed.language.link_parts import LinkPart, mcs_scheme
 from testbed.language.protection import PLANNED, LayerSetting
-from testbed.language.scenario import Link, Scenario, canonical_json
+from testbed.language.scenario import Scenario, canonical_json
 from testbed.language.scenario_values import (
     CAPACITY,
     GAUSSIAN,

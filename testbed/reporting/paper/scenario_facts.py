@@ -13,8 +13,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from testbed.language.link_grid import SCHEME_RIVALS, Link
 from testbed.language.link_parts import Kind, parameters_of, value_text
-from testbed.language.scenario import SCHEME_RIVALS, Link
 
 Canonical: TypeAlias = dict[str, Any]
 
