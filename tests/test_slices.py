@@ -21,6 +21,7 @@ from codec.embedded.slices import (
     chosen_side,
     received_streams,
 )
+from codec.embedded.versions import REVERSIBLE_VERSION
 from codec.picture_header import PictureHeader
 from testbed.sending.packets import (
     LayerLink,
@@ -31,7 +32,7 @@ from testbed.sending.packets import (
     reassemble,
 )
 
-VERSION = 8
+VERSION = REVERSIBLE_VERSION
 NAMES = ("base", "more", "most")
 SIDE, HEIGHT, WIDTH = 32, 70, 100
 COUNT = 3 * 4
