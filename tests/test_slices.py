@@ -203,4 +203,4 @@ def test_garbage_makes_no_error() -> None:
 def test_a_picture_without_slices_drops_empty_layers() -> None:
     header = PictureHeader(32, 32, 0, False, 0, version=VERSION)
     encoded = as_layers(NAMES, header, [[b"ab", b"", b"c"]])
-    assert encoded.layers == (Layer("base", b"\x80ab"), Layer("most", b"c"))
+    assert encoded.layers == (Layer("base", header.pack() + b"ab"), Layer("most", b"c"))
