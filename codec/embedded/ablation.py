@@ -7,8 +7,6 @@
     middles        quality if every coefficient were shown at its interval's middle
     estimator      quality of the expected coefficients: what is shown
 
-Reversible streams have a predictor of their own, which may be left out (`without_reversible`).
-
 What a prediction from the same level or the linear prediction brings takes other weights:
 `testbed train embedded --part predictor --ablate ...`.
 """
@@ -134,12 +132,6 @@ class _Middles(nn.Module):
     def forward(self, x: Tensor, index: Tensor) -> Tensor:
         del index
         return torch.zeros(len(x), CHANNELS, *x.shape[2:])
-
-
-def without_reversible(profile: EmbeddedProfile) -> EmbeddedProfile:
-    """The profile whose predictors for all streams serve the reversible ones, too."""
-    names = [name for name in profile.predictors if not name.startswith("reversible")]
-    return replace(profile, predictors={name: profile.predictors[name] for name in names})
 
 
 def without_estimator(profile: EmbeddedProfile) -> EmbeddedProfile:

@@ -48,7 +48,7 @@ _MIDDLE = 128
 ESTIMATE_BITS = 4
 """Fractional bits of an estimated coefficient, and of the irreversible transform's steps."""
 _ROUNDED_BY: NDArray[np.int32] = np.array(
-    [[-3, -1, 6, 1], [-1, -4, 7, 4], [6, 7, 6, 6], [1, 4, 6, 1]], np.int32
+    [[-8, 1, 7, 0], [1, 1, 7, 4], [6, 7, 1, 4], [0, 4, 3, 6]], np.int32
 )
 """[i][j]: by how many sixteenths the exact inverse of a plane's coefficients is on average below
 the inverse without rounding. The same for all colours, for thumbnails and for noise

@@ -9,7 +9,7 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
-from codec.embedded.ablation import level_bits, without_estimator, without_reversible
+from codec.embedded.ablation import level_bits, without_estimator
 from codec.embedded.codec import EmbeddedCodec
 from codec.embedded.profile import EmbeddedProfile
 from testbed.errors import OutputError
@@ -57,11 +57,9 @@ def _rows(
     profile: EmbeddedProfile, images: list[np.ndarray]
 ) -> list[tuple[str, str, float, float, str, int]]:
     zero_order, h266, networks = _lossless(profile, images)
-    shared = _lossless(without_reversible(profile), images)[2]
     unit, count = "bits per sub-pixel", len(images)
     rows = [
         ("prediction by the networks", "lossless", zero_order, networks, unit, count),
-        ("predictor for reversible streams", "lossless", shared, networks, unit, count),
         ("probabilities of 16 bits (H.266: 6)", "lossless", h266, networks, unit, count),
     ]
     reversible = EmbeddedCodec(profile)
