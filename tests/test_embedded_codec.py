@@ -15,6 +15,7 @@ from codec.base import CodecError, EncodedImage, Image, ReceivedLayer, ReceivedP
 from codec.convolution import TrainableConv
 from codec.embedded.bin_engine import decoder_input, start_decoder
 from codec.embedded.codec import EmbeddedCodec
+from codec.embedded.fitted import FittedCodec
 from codec.embedded.networks import (
     PlanePredictor,
     Size,
@@ -22,7 +23,7 @@ from codec.embedded.networks import (
     exact_predictor,
     network_integers,
 )
-from codec.embedded.profile import INSTEAD, EmbeddedProfile
+from codec.embedded.profile import STAND_INS, EmbeddedProfile
 from codec.embedded.schedule import LAYER_NAMES
 from codec.embedded.walk import Walk
 from codec.picture_header import unpack_picture_header
@@ -371,9 +372,27 @@ def test_only_large_pictures_use_the_predictor_of_photographs(
     assert wrong is None or not np.array_equal(wrong, large)
 
 
+def test_reversible_streams_use_the_predictor_for_them(codec, with_photographs, samples) -> None:
+    """And no others do; grey pictures and fitted streams included."""
+    other = with_photographs.profile.predictors["photographs"]
+    both = of_predictors(codec.profile, predictor="predictor", reversible=other)
+    only = {name: of_predictors(codec.profile, predictor=each)
+            for name, each in (("first", "predictor"), ("other", other))}  # fmt: skip
+    images = [samples[0], np.repeat(samples[1][..., :1], 3, axis=2)]
+    for name, reversible in (("other", True), ("first", False)):
+        ours, theirs = (EmbeddedCodec(p, reversible=reversible) for p in (both, only[name]))
+        encoded = ours.encode_batch(images)
+        assert encoded == theirs.encode_batch(images)
+        received = [whole(each) for each in encoded]
+        pairs = zip(shown(ours, received), shown(theirs, received), strict=True)
+        assert all(np.array_equal(*pair) for pair in pairs)
+    ours, theirs = FittedCodec(both), FittedCodec(only["first"])
+    assert ours.encode_batch(images, 200) == theirs.encode_batch(images, 200)
+
+
 def test_the_same_weights_under_that_name_change_nothing(codec, large) -> None:
     without = EmbeddedCodec(of_predictors(codec.profile, predictor="predictor"))
-    names = dict.fromkeys(INSTEAD, "predictor")
+    names = dict.fromkeys(STAND_INS, "predictor")
     twin = EmbeddedCodec(of_predictors(codec.profile, **names))
     assert twin.encode_batch([large]) == without.encode_batch([large])
 

@@ -20,7 +20,7 @@ from codec.embedded.networks import (
     exact_predictor,
     network_integers,
 )
-from codec.embedded.profile import INSTEAD, part_of
+from codec.embedded.profile import STAND_INS, part_of
 from codec.embedded.schedule import LEVELS
 from codec.embedded.transform import coefficients
 from codec.fixed_point import ACTIVATION, SIGNED
@@ -88,7 +88,7 @@ def test_restored_networks_export_to_what_computes_the_same(
         tensors = load_file(ROOT / "codec" / "weights" / "embedded.safetensors")
     torch.manual_seed(5)
     index = torch.tensor([0, 3, len(LEVELS) - 1])
-    for name in (n for n in INSTEAD if any(key.startswith(f"{n}.") for key in tensors)):
+    for name in (n for n in STAND_INS if any(key.startswith(f"{n}.") for key in tensors)):
         before = exact_predictor(part_of(tensors, name))
         after = exact_predictor(network_integers(restored_predictor(tensors, name)))
         for kind in ("details", "blocks"):

@@ -26,7 +26,7 @@ from codec.embedded.knowledge import (
 )
 from codec.embedded.networks import DETAIL_SIZE, Size
 from codec.embedded.pass_coder import MORE, MOST_BINS
-from codec.embedded.profile import INSTEAD, EmbeddedProfile, embedded_profile_from_tensors
+from codec.embedded.profile import STAND_INS, EmbeddedProfile, embedded_profile_from_tensors
 from codec.embedded.pyramid import analyse, split
 from codec.embedded.schedule import (
     BLOCK,
@@ -628,14 +628,14 @@ def test_a_second_predictor_is_trained_on_photographs(
     manifest = json.loads((tmp_path / "on" / "embedded.json").read_text())
     assert "--streams reversible" in manifest["commands"]["reversible_photographs"]
     tensors = load_file(tmp_path / "on" / "embedded.safetensors")
-    assert set(embedded_profile_from_tensors("all", "", tensors).predictors) == set(INSTEAD)
+    assert set(embedded_profile_from_tensors("all", "", tensors).predictors) == set(STAND_INS)
     # One more training of one of them: the weights' other networks stay as they are.
     again = [*options, "--start-from", str(tmp_path / "on"), "--out", str(tmp_path / "kept")]
     embedded_train.main([*again, *reversible])
     embedded_train.main([*again, "--minutes", "0"])
     manifest = json.loads((tmp_path / "kept" / "embedded.json").read_text())
     assert set(manifest["commands"]) == {"reversible"}
-    assert set(manifest["kept_of_started_from"]) == {*INSTEAD, "estimator"} - {"reversible"}
+    assert set(manifest["kept_of_started_from"]) == {*STAND_INS, "estimator"} - {"reversible"}
     assert manifest["validation_photographs"]["pictures"] == 2
     after = load_file(tmp_path / "kept" / "embedded.safetensors")
     changed = {key for key in tensors if not torch.equal(tensors[key], after[key])}

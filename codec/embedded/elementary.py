@@ -23,12 +23,16 @@ from numpy.typing import NDArray
 from codec.embedded.lifting import Integers
 
 BITS = 14
-"""Fractional bits of the factors."""
+"""Fractional bits of the factors. None that is used lies within .001 of a tie, so they are rounded
+alike on every machine (tests/test_embedded_turns.py)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Adds round(sum of factors[k] 2^-BITS x[k]) to x[target]; factors[target] is 0."""
+    """Adds round(sum of factors[k] 2^-BITS x[k]) to x[target].
+
+    factors: (n,), whole numbers; factors[target] is 0.
+    """
 
     target: int
     factors: NDArray[np.float64]
@@ -42,7 +46,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class ElementaryLifts:
-    """A matrix as steps. places: which input holds each output; signs: times which number."""
+    """A matrix as steps: output k is signs[k] times the number that is then at places[k]."""
 
     steps: tuple[Step, ...]
     places: NDArray[np.int64]
@@ -56,7 +60,7 @@ class ElementaryLifts:
         return list((numbers[self.places].T * self.signs).T.astype(np.int32))
 
     def back(self, y: Sequence[Integers]) -> list[Integers]:
-        """The exact inverse of `forward`."""
+        """The exact inverse of `forward`; any numbers of magnitudes below 2^20 are taken."""
         numbers = np.empty((len(y), *y[0].shape))
         numbers[self.places] = (np.stack(y).T * self.signs).T
         for step in reversed(self.steps):
@@ -72,7 +76,7 @@ def exact_factors(
     The k-th step but the first makes of x[inputs[k]] what will be output outputs[k]. The first one
     prepares x[inputs[-1]] such that all others can add a whole one of the number that they move.
 
-    Raises ValueError if this order has no such steps.
+    Raises ValueError if this order has no such steps, or the determinant is not 1.
     """
     wanted = matrix[np.ix_(outputs, inputs)]
     n = len(wanted)

@@ -4,7 +4,7 @@
     PictureEstimator    where within its interval each coefficient lies: the picture to show
 
 Both see the grid of blocks, a quarter of the picture's width and height, and serve all levels; of
-predictors there may be two, for thumbnails and for photographs (profile.py). Every layer adds a
+predictors there may be several, for thumbnails and for photographs (profile.py). Every layer adds a
 bias of its own for each level. The predictor has a trunk, evaluated once per level, and for every
 group a head, evaluated once per pass, which also sees what this level has told so far; and the same
 once more, smaller, for the details of the pyramid and on their grids, all stages with one network.

@@ -37,18 +37,19 @@ SMALL_PIXELS = 64 * 64
 detail per pixel than photographs do."""
 
 
-INSTEAD: Mapping[str, tuple[str, ...]] = {
+STAND_INS: Mapping[str, tuple[str, ...]] = {
     "predictor": (),
     "photographs": ("predictor",),
     "reversible": ("predictor",),
     "reversible_photographs": ("photographs", "reversible", "predictor"),
 }
-"""The predictors that a profile may have, and whose place each takes that has no other: the first
-that there is. `reversible`: of streams of the reversible transform. `predictor` is always there."""
+"""The predictors that a profile may have, with those that serve in the place of one that it has
+not: the first that there is. `reversible`: of streams of the reversible transform. `predictor` is
+always there."""
 
 
 def predictor_name(*, photographs: bool, reversible: bool) -> str:
-    """What the predictor is called that is for these."""
+    """The name in STAND_INS of the predictor for photographs or not, reversible streams or not."""
     return "_".join(["reversible"] * reversible + ["photographs"] * photographs) or "predictor"
 
 
@@ -59,7 +60,7 @@ class EmbeddedProfile:
     name: str
     sha256: str
     predictors: Mapping[str, PlanePredictor]
-    """By the names of INSTEAD."""
+    """By the names of STAND_INS."""
     estimator: nn.Module
     """A PictureEstimator, or what takes its place in an ablation."""
     linear: NDArray[np.int16]
@@ -68,7 +69,7 @@ class EmbeddedProfile:
     def predictor_for(self, height: int, width: int, *, reversible: bool) -> PlanePredictor:
         """Of a picture of so many pixels, be it cut into slices or not, and of its transform."""
         name = predictor_name(photographs=height * width > SMALL_PIXELS, reversible=reversible)
-        return self.predictors[next(n for n in (name, *INSTEAD[name]) if n in self.predictors)]
+        return self.predictors[next(n for n in (name, *STAND_INS[name]) if n in self.predictors)]
 
     def block_features(
         self, known: NDArray[np.int32], means: NDArray[np.int32], level: int
@@ -98,8 +99,8 @@ def embedded_profile_from_tensors(
         found = tensors[key]
         if found.dtype != torch.int16 or tuple(found.shape) != shape:
             raise ValueError(f"{key}: expected int16 {shape}, found {tuple(found.shape)}")
-    states = {each: part_of(tensors, each) for each in INSTEAD}
-    there = {each: state for each, state in states.items() if state or not INSTEAD[each]}
+    states = {each: part_of(tensors, each) for each in STAND_INS}
+    there = {each: state for each, state in states.items() if state or not STAND_INS[each]}
     return EmbeddedProfile(
         name,
         sha256,

@@ -1,6 +1,6 @@
 """From pixels to coefficients and back: YCoCg-R, then a reversible lapped 4x4 DCT of each plane.
 
-    R, G, B --lifting--> Y, Co, Cg --overlap--> --4x4 DCT--> 16 coefficients each, all by lifting
+    R, G, B --> Y, Co, Cg --overlap--> --4x4 DCT--> 16 coefficients each, all by reversible steps
 
 A picture of H x W becomes (ceil(H / 4), ceil(W / 4), 48) integers: what a network sees at an
 eighth of the work. Both steps are reversible, so that a stream can end in the exact picture, and
@@ -42,7 +42,7 @@ LUMA_CHANNELS = SIDE * SIDE
 
 GAIN: NDArray[np.float64] = np.repeat(np.sqrt([3.0, 0.5, 0.75]), SIDE * SIDE)
 """(48,): an error e in a coefficient is a squared error of (e GAIN)^2 in the picture, summed over
-its red, green and blue values (nearly: the lifting steps round)."""
+its red, green and blue values (nearly: the steps round)."""
 
 _MIDDLE = 128
 ESTIMATE_BITS = 4
@@ -76,7 +76,7 @@ def fine_coefficients(pictures: NDArray[np.uint8]) -> NDArray[np.int32]:
 
 
 def _coefficients(pictures: NDArray[np.uint8], fraction: int) -> NDArray[np.int32]:
-    """In units of 2^-fraction, in which the lifting steps round."""
+    """In units of 2^-fraction, in which the steps round."""
     pixels = padded(pictures).astype(np.int32) << fraction
     red, green, blue = (pixels[..., k] for k in range(3))
     co = red - blue
@@ -105,7 +105,7 @@ def expected_pixels(
 ) -> NDArray[np.uint8]:
     """The pictures (B, height, width, 3) to show for coefficients (B, h, w, 48) that are expected.
 
-    They are in units of 2^-ESTIMATE_BITS, in which the lifting steps hardly round. On the way from
+    They are in units of 2^-ESTIMATE_BITS, in which the steps hardly round. On the way from
     the picture those of the reversible transform did round, mostly downwards: what that moves a
     pixel by on average, depending on its place in the block, is taken back. grey: chroma is 0, and
     nothing of it was rounded.

@@ -25,6 +25,7 @@ from math import cos, pi, sin, sqrt
 from typing import TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from codec.embedded.elementary import ElementaryLifts, elementary_lifts
 from codec.embedded.lifting import (
@@ -49,7 +50,10 @@ OVERLAP_ANGLE = -0.3
 
 @dataclass(frozen=True, slots=True)
 class Turns:
-    """All five, in one direction; each takes and gives 4 numbers, `corner` 16, row by row."""
+    """All five, in one direction; each takes and gives 4 numbers, `corner` 16, row by row.
+
+    Numbers are int32 arrays of one shape, of magnitudes below 2^15.
+    """
 
     border: Turn
     corner: Turn
@@ -135,12 +139,12 @@ FINE_BACK = Turns(
 # ----------------------------------------------------------------------------- elementary steps
 
 
-def _rotation(angle: float) -> np.ndarray:
+def _rotation(angle: float) -> NDArray[np.float64]:
     """Of (a, b) by `angle`, as lifting.rotate."""
     return np.array([[cos(angle), sin(angle)], [-sin(angle), cos(angle)]])
 
 
-def matrices() -> dict[str, np.ndarray]:
+def matrices() -> dict[str, NDArray[np.float64]]:
     """The orthonormal matrices of the turns that WHOLE makes of elementary steps."""
     pairs = np.array([[1, 0, 0, 1], [0, 1, 1, 0], [1, 0, 0, -1], [0, 1, -1, 0]]) / sqrt(2)
     turn = np.eye(4)
@@ -149,8 +153,8 @@ def matrices() -> dict[str, np.ndarray]:
     rotation = _rotation(ANGLE)
     return {
         "border": border,
-        "corner": np.kron(border, border),
-        "odd": np.kron(rotation, rotation),
+        "corner": np.asarray(np.kron(border, border), np.float64),
+        "odd": np.asarray(np.kron(rotation, rotation), np.float64),
     }
 
 

@@ -77,7 +77,7 @@ def embedded_tensors(
     """All that the weights file holds.
 
     states: state_dicts of `estimator`, of `predictor` and, if they are there, of others of
-        profile.INSTEAD.
+        profile.STAND_INS.
     Raises KeyError or RuntimeError if a state does not fit, ValueError if a network's weights are
     too large for exact sums.
     """
@@ -102,8 +102,9 @@ def write_embedded(
 ) -> dict[str, Any]:
     """Writes `path` (.safetensors) and its manifest (.json), which it returns.
 
-    validation: held-out pictures (N, H, W, 3), coded and decoded by the real codec; crops: held-out
-    parts of photographs, for the predictor that is for these. making: data, commands and whatever
+    validation: held-out pictures (N, H, W, 3), coded and decoded by the real codec, reversibly, so
+    by the predictor that is for such streams; crops: held-out parts of photographs, likewise for
+    theirs. making: data, commands and whatever
     else the manifest shall tell. Nothing is written unless all are exact.
     """
     profile = embedded_profile_from_tensors(PROFILE, "", tensors)

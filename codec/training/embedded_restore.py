@@ -24,7 +24,7 @@ from codec.embedded.networks import (
     predictor_size,
     trunk_size,
 )
-from codec.embedded.profile import INSTEAD, part_of
+from codec.embedded.profile import STAND_INS, part_of
 from codec.fixed_point import ACTIVATION
 from codec.training.embedded_export import PROFILE
 from codec.training.embedded_linear import Linear, check_linear
@@ -70,7 +70,7 @@ def restored_linear(tensors: Mapping[str, Tensor]) -> Linear:
 
 def network_of(tensors: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
     """The tensors of one network, or of the one that takes its place; empty without one."""
-    found = (part_of(tensors, each) for each in (name, *INSTEAD.get(name, ())))
+    found = (part_of(tensors, each) for each in (name, *STAND_INS.get(name, ())))
     return next((each for each in found if each), {})
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from codec.embedded.networks import INTEGER_WEIGHT, Size, predictor_size, trunk_size
-from codec.embedded.profile import INSTEAD, part_of
+from codec.embedded.profile import STAND_INS, part_of
 from codec.training.embedded_export import (
     PROFILE,
     TRAINED_WEIGHT,
@@ -45,8 +45,8 @@ def checkpoint_path(folder: Path, name: str) -> Path:
 def begin(model: nn.Module, folder: Path, name: str, look: Callable[[Any], None]) -> None:
     """The model, at least as large as the earlier one, then computes what that does.
 
-    name: estimator, or that of a predictor, which may begin as one does whose place it takes
-    (profile.INSTEAD). look: evaluates a network on some batches of what it will be trained on.
+    name: estimator, or that of a predictor, which may begin as one that serves in its place
+    (profile.STAND_INS). look: evaluates a network on some batches of what it will be trained on.
     Raises SystemExit with one line if there is nothing to begin with or it does not fit.
     """
     path = _source(folder, name)
@@ -103,12 +103,13 @@ def earlier_linear(folder: Path) -> Linear:
 def earlier_networks(folder: Path | None) -> dict[str, dict[str, Tensor]]:
     """The integers of each network of a folder's weights, by its name; empty without weights.
 
-    Raises SystemExit with one line if the file is something else.
+    Checkpoints that lie beside are not looked at: they are no weights yet. Raises SystemExit with
+    one line if the file is something else.
     """
     if folder is None or not (folder / WEIGHTS_NAME).is_file():
         return {}
     tensors = load_weights(folder / WEIGHTS_NAME)
-    states = {name: part_of(tensors, name) for name in (*INSTEAD, "estimator")}
+    states = {name: part_of(tensors, name) for name in (*STAND_INS, "estimator")}
     return {name: state for name, state in states.items() if state}
 
 
@@ -129,5 +130,5 @@ def _source(folder: Path, name: str) -> Path:
         return own
     if (folder / WEIGHTS_NAME).is_file():
         return folder / WEIGHTS_NAME
-    others = [checkpoint_path(folder, other) for other in INSTEAD.get(name, ())]
+    others = [checkpoint_path(folder, other) for other in STAND_INS.get(name, ())]
     return next((path for path in others if path.is_file()), [own, *others][-1])

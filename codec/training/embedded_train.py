@@ -12,7 +12,9 @@ other, so they may train at the same time in processes that share the folder:
 
 What was interrupted goes on from its last checkpoint. `--start-from` begins with the networks of a
 finished run, which may be smaller, or with those of a weights file: `--start-from codec/weights`
-goes on from what ships. `--ablate` trains a crippled predictor and prints what it costs.
+goes on from what ships; `--minutes 0` then keeps the networks that were not trained on. `--streams
+reversible` trains a predictor for reversible streams alone. `--ablate` trains a crippled predictor
+and prints what it costs.
 """
 
 from __future__ import annotations
@@ -36,7 +38,7 @@ from codec.embedded.networks import (
     MOST_WIDTH,
     Size,
 )
-from codec.embedded.profile import INSTEAD, predictor_name
+from codec.embedded.profile import STAND_INS, predictor_name
 from codec.training import embedded_estimator, embedded_predictor
 from codec.training.embedded_data import (
     KINDS,
@@ -77,7 +79,10 @@ PARTS = ("predictor", "estimator")
 PHOTOGRAPHS: Kind = "photographs"
 REVERSIBLE = "reversible"
 STREAMS = ("all", REVERSIBLE)
-NETWORKS = (*INSTEAD, "estimator")
+"""What a predictor may be for."""
+NETWORKS = (*STAND_INS, "estimator")
+"""Names of checkpoints, and of what the weights file holds."""
+OF_PHOTOGRAPHS = {predictor_name(photographs=True, reversible=each) for each in (False, True)}
 PREDICTOR_SHARE = 0.55
 """Of the minutes, if both parts are trained."""
 PREDICTOR_SIZES = ("width", "blocks", "head_width")
@@ -96,8 +101,7 @@ def main(arguments: list[str] | None = None) -> None:
         finished(options, earlier_networks(options.start_from))
     earlier = None
     if options.start_from is not None:
-        if options.minutes > 0:
-            check_start(options.start_from, [_name(part, options) for part in parts])
+        check_start(options.start_from, [_name(part, options) for part in parts])
         earlier = earlier_linear(options.start_from)
     for part in parts:
         fill_sizes(part, options)
@@ -177,13 +181,14 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--part", choices=("both", *PARTS), default="both")
     parser.add_argument(
         "--kind", choices=KINDS, default="thumbnails",
-        help="what the predictor is for; photographs: with --part predictor, it becomes a second "
+        help="what the predictor is for; photographs: with --part predictor, it becomes another "
         "one beside that for thumbnails, which is used for pictures of more than 64x64 pixels",
     )  # fmt: skip
     parser.add_argument(
         "--streams", choices=STREAMS, default="all",
         help="which the predictor is for; reversible: with --part predictor, it becomes another "
-        "one beside, which is used for streams that end in the exact picture",
+        "one beside, which is used for streams that end in the exact picture; all are trained on "
+        "the reversible transform",
     )  # fmt: skip
     for name, value, text in (
         ("--width", BLOCK_SIZE.width, "channels of the predictor's trunk for blocks"),
@@ -326,7 +331,7 @@ def export(options: argparse.Namespace, data: EmbeddedData, linear: Linear) -> d
     tensors = embedded_tensors({name: each.model for name, each in found.items()}, linear)
     tensors |= {f"{name}.{key}": v for name, state in kept.items() for key, v in state.items()}
     crops = None
-    if any(PHOTOGRAPHS in name for name in (*found, *kept)) and options.photos is not None:
+    if OF_PHOTOGRAPHS & {*found, *kept} and options.photos is not None:
         photographs = load_embedded_data(options.cifar, options.photos, options.seed, PHOTOGRAPHS)
         crops = photographs.held_out_crops
     path = options.out / f"{PROFILE}.safetensors"

@@ -42,21 +42,15 @@ def reproduce_ablation(source: str, limit: int | None, out: Path) -> None:
     print(out / "ablation.csv")
 
 
-def _lossless(profile: EmbeddedProfile, images: list[np.ndarray]) -> list[float]:
-    """Bits per sub-pixel as LevelBits counts them: zero order, H.266's contexts, networks."""
+def _rows(
+    profile: EmbeddedProfile, images: list[np.ndarray]
+) -> list[tuple[str, str, float, float, str, int]]:
     bits = np.zeros(3)
     for start in range(0, len(images), _BATCH):
         some = images[start : start + _BATCH]
         for each in level_bits(profile, np.stack(some)):
             bits += len(some) * np.array([each.zero_order, each.contexts_h266, each.networks])
-    found: list[float] = (bits / sum(image.size for image in images)).round(4).tolist()
-    return found
-
-
-def _rows(
-    profile: EmbeddedProfile, images: list[np.ndarray]
-) -> list[tuple[str, str, float, float, str, int]]:
-    zero_order, h266, networks = _lossless(profile, images)
+    zero_order, h266, networks = (bits / sum(image.size for image in images)).round(4).tolist()
     unit, count = "bits per sub-pixel", len(images)
     rows = [
         ("prediction by the networks", "lossless", zero_order, networks, unit, count),

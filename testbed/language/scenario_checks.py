@@ -45,6 +45,7 @@ def layers_of(grid: Link, at: Place) -> list[LayerSetting]:
 
 
 def check_channels(grid: Link, at: Place, layers: Sequence[LayerSetting]) -> None:
+    """Every channel takes the modulations of all layers."""
     for channel in grid.channel:
         takes = modulations_of(channel)
         others = [each.modulation for each in layers if takes and each.modulation not in takes]
@@ -57,6 +58,7 @@ def check_channels(grid: Link, at: Place, layers: Sequence[LayerSetting]) -> Non
 
 
 def check_analog(grid: Link, at: Place) -> None:
+    """Every channel takes analog symbols, for a codec that sends them."""
     for channel in grid.channel:
         takes = modulations_of(channel)
         if takes:
@@ -68,6 +70,7 @@ def check_analog(grid: Link, at: Place) -> None:
 
 
 def check_comparison(comparison: Comparison, codecs: Sequence[str]) -> None:
+    """The reference is a codec's name."""
     reference = comparison.reference
     if reference is not None and reference not in codecs:
         raise wrong(
@@ -148,10 +151,10 @@ def check_ideal(grid: Link, at: Place) -> None:
                 "of its own",
                 (*at, key),
             )
-    check_ideal_channels(grid, at)
+    _check_ideal_channels(grid, at)
 
 
-def check_ideal_channels(grid: Link, at: Place) -> None:
+def _check_ideal_channels(grid: Link, at: Place) -> None:
     from channels.errors import ChannelError
     from channels.ideal import check_ideal_channel
 
@@ -176,6 +179,7 @@ def check_ideal_channels(grid: Link, at: Place) -> None:
 
 
 def check_polar(grid: Link, at: Place, layers: Sequence[LayerSetting], max_bytes: int) -> None:
+    """Packets are small enough for polar codes, at every rate."""
     if "polar" not in grid.coding:
         return
     # Imports numba.
@@ -195,11 +199,11 @@ def check_polar(grid: Link, at: Place, layers: Sequence[LayerSetting], max_bytes
 def check_plans(grid: Link, at: Place) -> None:
     """Plans are made with block error tables; an ideal code needs none."""
     if "tables" in grid.fidelity and "ideal" not in grid.coding:
-        check_tables(grid, at, "fidelity tables: others need the exact link")
+        _check_tables(grid, at, "fidelity tables: others need the exact link")
     planned = [each.policy for each in grid.protection if each.policy in PLANNED]
     if not planned:
         return
-    check_tables(grid, at, f"protection {planned[0]}: others are not planned with")
+    _check_tables(grid, at, f"protection {planned[0]}: others are not planned with")
     for channel in grid.channel:
         if modulations_of(channel):
             raise wrong(
@@ -208,7 +212,7 @@ def check_plans(grid: Link, at: Place) -> None:
             )
 
 
-def check_tables(grid: Link, at: Place, reason: str) -> None:
+def _check_tables(grid: Link, at: Place, reason: str) -> None:
     """What block error tables can stand for, `reason` being why they have to."""
     for key, expected, found in (
         ("coding", CODES, grid.coding),
@@ -219,6 +223,7 @@ def check_tables(grid: Link, at: Place, reason: str) -> None:
 
 
 def check_transmissions(grid: Link, at: Place, layers: Sequence[LayerSetting]) -> None:
+    """What is sent again can be combined."""
     if all(layer.transmissions == 1 for layer in layers):
         return
     if "none" in grid.coding:
