@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
-from math import cos, pi, sin, sqrt
+from math import cos, pi, sin
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,6 @@ from codec.embedded.elementary import BITS, elementary_lifts, exact_factors
 from codec.embedded.turns import FINE, FINE_BACK, ORDERS, WHOLE, WHOLE_BACK, Turns, lifts, matrices
 
 NAMES = [field.name for field in fields(Turns)]
-ELEMENTARY = list(ORDERS)
 
 
 def border() -> NDArray[np.float64]:
@@ -44,12 +43,6 @@ def real(name: str) -> NDArray[np.float64]:
     """What a turn stands for."""
     if name in ("border", "corner"):
         return border() if name == "border" else np.kron(border(), border())
-    # Rows or columns that are no differences are sums: frequencies 0 and 2.
-    even = np.array([[1, 1], [1, -1]]) / sqrt(2)
-    if name == "odd_rows":
-        return np.kron(odd(), even)[[0, 2, 1, 3]]
-    if name == "odd_columns":
-        return np.kron(even, odd())
     # X11, X13, X31, X33: frequency 3 has the sign turned, so X33 has it turned twice.
     turned = odd() * [[1], [-1]]
     return np.kron(turned, turned)
@@ -64,30 +57,32 @@ def test_the_matrices_are_those_of_the_lapped_dct() -> None:
     assert np.allclose(found["odd"], np.kron([[c, s], [-s, c]], [[c, s], [-s, c]]))
 
 
-@pytest.mark.parametrize("name", ELEMENTARY)
-def test_exact_steps_make_the_matrix(name: str) -> None:
-    inputs, outputs, negated = ORDERS[name]
+def with_signs(name: str) -> NDArray[np.float64]:
+    """The matrix that the steps make, some outputs negated."""
     matrix = matrices()[name]
-    signs = np.ones(len(matrix))
-    signs[negated] = -1
+    matrix[ORDERS[name][2]] *= -1
+    return matrix
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_exact_steps_make_the_matrix(name: str) -> None:
+    inputs, outputs, _ = ORDERS[name]
+    matrix = with_signs(name)
     product = np.eye(len(matrix))
-    steps = exact_factors(signs[:, None] * matrix, inputs, outputs)
+    steps = exact_factors(matrix, inputs, outputs)
     assert len(steps) == len(matrix) + 1
     for target, factors in steps:
         assert factors[target] == 0
         step = np.eye(len(matrix))
         step[target] += factors
         product = step @ product
-    assert np.allclose(product[inputs], (signs[:, None] * matrix)[outputs])
+    assert np.allclose(product[inputs], matrix[outputs])
 
 
-@pytest.mark.parametrize("name", ELEMENTARY)
+@pytest.mark.parametrize("name", NAMES)
 def test_no_factor_is_near_a_tie(name: str) -> None:
-    inputs, outputs, negated = ORDERS[name]
-    matrix = matrices()[name]
-    signs = np.ones(len(matrix))
-    signs[negated] = -1
-    for _, factors in exact_factors(signs[:, None] * matrix, inputs, outputs):
+    inputs, outputs, _ = ORDERS[name]
+    for _, factors in exact_factors(with_signs(name), inputs, outputs):
         assert np.abs(factors * (1 << BITS) % 1 - 0.5).min() > 1e-3
 
 
@@ -98,7 +93,7 @@ def test_both_versions_are_near_the_matrix(name: str) -> None:
     x = np.random.default_rng(1).integers(-400, 400, (len(matrix), 40_000)).astype(np.int32)
     product = matrix @ x
     whole = np.stack(getattr(WHOLE, name)(list(x))) - product
-    assert 12 * whole.var() < (1.5 if name in ELEMENTARY else 3.0)
+    assert 12 * whole.var() < 1.5
     fine = np.stack(getattr(FINE, name)(list(x << 4))) / 16 - product
     assert np.abs(fine).max() < 0.25
 

@@ -76,7 +76,7 @@ def quads_of(x: Sequence[Integers]) -> list[list[Integers]]:
     Opposite rows and columns are paired; the four are those of the upper left quarter.
     """
     quads = [
-        hadamard(x[4 * i + j], x[4 * i + 3 - j], x[15 - 4 * i - 3 + j], x[15 - 4 * i - j])
+        hadamard(x[4 * i + j], x[4 * i + 3 - j], x[12 - 4 * i + j], x[15 - 4 * i - j])
         for i, j in _QUARTER
     ]
     return [list(part) for part in zip(*quads, strict=True)]
@@ -87,7 +87,7 @@ def from_quads(*parts: Sequence[Integers]) -> list[Integers]:
     x: list[Integers] = [parts[0][0]] * 16
     for (i, j), quad in zip(_QUARTER, zip(*parts, strict=True), strict=True):
         four = hadamard_back(*quad)
-        x[4 * i + j], x[4 * i + 3 - j], x[15 - 4 * i - 3 + j], x[15 - 4 * i - j] = four
+        x[4 * i + j], x[4 * i + 3 - j], x[12 - 4 * i + j], x[15 - 4 * i - j] = four
     return x
 
 

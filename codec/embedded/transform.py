@@ -29,8 +29,16 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from codec.embedded.lifting import Integers, from_quads, hadamard, hadamard_back, quads_of
-from codec.embedded.turns import FINE, FINE_BACK, WHOLE, WHOLE_BACK, Turn, Turns
+from codec.embedded.lifting import (
+    Integers,
+    from_quads,
+    hadamard,
+    hadamard_back,
+    quads_of,
+    rotate,
+    rotate_back,
+)
+from codec.embedded.turns import ANGLE, FINE, FINE_BACK, WHOLE, WHOLE_BACK, Turn, Turns
 
 SIDE = 4
 CHANNELS = 3 * SIDE * SIDE
@@ -86,7 +94,7 @@ def _coefficients(pictures: NDArray[np.uint8], fraction: int) -> NDArray[np.int3
     turns = FINE if fraction else WHOLE
     for plane in (y, co, cg):
         _overlap(plane, turns)
-    blocks = [_dct([[plane[:, i::4, j::4] for j in range(4)] for i in range(4)], turns)
+    blocks = [_dct([plane[:, i::4, j::4] for i in range(4) for j in range(4)], turns)
               for plane in (y, co, cg)]  # fmt: skip
     return np.stack([block[v][u] for block in blocks for v in range(4) for u in range(4)], axis=-1)
 
@@ -160,25 +168,33 @@ def _turn(views: list[Integers], turn: Turn) -> None:
         view[...] = value
 
 
-def _dct(x: list[list[Integers]], turns: Turns) -> list[list[Integers]]:
-    """x[i][j], row i and column j of the blocks, to X[v][u]."""
+def _dct(x: list[Integers], turns: Turns) -> list[list[Integers]]:
+    """4x4 pixels of the blocks, row by row, to X[v][u]."""
     # Opposite rows and columns first: sums are even, differences odd frequencies.
-    even, odd_rows, odd_columns, odd = quads_of([x[i][j] for i in range(4) for j in range(4)])
-    out: list[list[Integers]] = [[x[0][0]] * 4 for _ in range(4)]
+    even, odd_rows, odd_columns, odd = quads_of(x)
+    out: list[list[Integers]] = [[x[0]] * 4 for _ in range(4)]
     out[0][0], out[2][0], out[0][2], out[2][2] = hadamard(*even)
-    out[1][0], out[3][0], out[1][2], out[3][2] = turns.odd_rows(odd_rows)
-    out[0][1], out[0][3], out[2][1], out[2][3] = turns.odd_columns(odd_columns)
+    # A Hadamard transform along both, and along one of them on from pi/4 to pi/8.
+    a, c, b, d = hadamard(*odd_rows)
+    out[1][0], out[3][0] = rotate(a, c, ANGLE)
+    out[1][2], out[3][2] = rotate(b, d, ANGLE)
+    a, b, c, d = hadamard(*odd_columns)
+    out[0][1], out[0][3] = rotate(a, c, ANGLE)
+    out[2][1], out[2][3] = rotate(b, d, ANGLE)
     out[1][1], out[1][3], out[3][1], out[3][3] = turns.odd(odd)
     return out
 
 
-def _dct_back(out: list[list[Integers]], turns: Turns) -> list[list[Integers]]:
+def _dct_back(out: list[list[Integers]], back: Turns) -> list[Integers]:
     even = hadamard_back(out[0][0], out[2][0], out[0][2], out[2][2])
-    odd_rows = turns.odd_rows([out[1][0], out[3][0], out[1][2], out[3][2]])
-    odd_columns = turns.odd_columns([out[0][1], out[0][3], out[2][1], out[2][3]])
-    odd = turns.odd([out[1][1], out[1][3], out[3][1], out[3][3]])
-    x = from_quads(even, odd_rows, odd_columns, odd)
-    return [x[4 * i : 4 * i + 4] for i in range(4)]
+    a, c = rotate_back(out[1][0], out[3][0], ANGLE)
+    b, d = rotate_back(out[1][2], out[3][2], ANGLE)
+    odd_rows = hadamard_back(a, c, b, d)
+    a, c = rotate_back(out[0][1], out[0][3], ANGLE)
+    b, d = rotate_back(out[2][1], out[2][3], ANGLE)
+    odd_columns = hadamard_back(a, b, c, d)
+    odd = back.odd([out[1][1], out[1][3], out[3][1], out[3][3]])
+    return from_quads(even, odd_rows, odd_columns, odd)
 
 
 def _plane(blocks: NDArray[np.int32], back: Turns) -> NDArray[np.int32]:
@@ -188,5 +204,5 @@ def _plane(blocks: NDArray[np.int32], back: Turns) -> NDArray[np.int32]:
     plane = np.empty((count, SIDE * rows, SIDE * columns), np.int32)
     for i in range(4):
         for j in range(4):
-            plane[:, i::4, j::4] = x[i][j]
+            plane[:, i::4, j::4] = x[4 * i + j]
     return plane

@@ -1,25 +1,25 @@
-"""Those parts of the transform whose factors are no halves, in two reversible versions.
+"""Those parts of the transform that come in two reversible versions.
 
     border        a b | c d, two pixels on each side of a border between blocks: their sums across
                   it stay, their differences are turned
     corner        4x4 pixels around a corner of blocks: `border` of rows and of columns
-    odd_rows      of a block's differences of opposite rows, its frequencies X10, X30, X12, X32
-    odd_columns   the same of columns: X01, X03, X21, X23
-    odd           of the differences of both: X11, X13, X31, X33
+    odd           of a block's differences of opposite rows and columns: X11, X13, X31, X33
 
 FINE, of numbers with fractional bits: Hadamard transforms and rotations by three shears
 (lifting.py), whose roundings matter little there. WHOLE, of whole numbers, from which the exact
-picture comes: `border`, `corner` and `odd` by elementary steps (elementary.py), about one rounding
-for each number, since roundings are noise that has to be told. `odd_rows` and `odd_columns` are
-those of FINE: elementary steps would round less there, but of Hadamard transforms the networks
-know what was rounded, and the others cost .018 bits per sub-pixel more without loss. Both versions
-come near the same orthonormal matrices; `..._BACK` are their inverses.
+picture comes: elementary steps (elementary.py), about one rounding for each number, since roundings
+are noise that has to be told. Both come near the same orthonormal matrices; `..._BACK` are their
+inverses.
+
+The DCT's other turns are rotations behind Hadamard transforms in both. Elementary steps would round
+less there too, but of Hadamard transforms the networks know what was rounded: without loss the
+others cost .018 bits per sub-pixel more.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from math import cos, pi, sin, sqrt
 from typing import TypeAlias
@@ -32,8 +32,6 @@ from codec.embedded.lifting import (
     Four,
     Integers,
     from_quads,
-    hadamard,
-    hadamard_back,
     quads_of,
     rotate,
     rotate_back,
@@ -50,15 +48,13 @@ OVERLAP_ANGLE = -0.3
 
 @dataclass(frozen=True, slots=True)
 class Turns:
-    """All five, in one direction; each takes and gives 4 numbers, `corner` 16, row by row.
+    """All three, in one direction; each takes and gives 4 numbers, `corner` 16, row by row.
 
     Numbers are int32 arrays of one shape, of magnitudes below 2^15.
     """
 
     border: Turn
     corner: Turn
-    odd_rows: Turn
-    odd_columns: Turn
     odd: Turn
 
 
@@ -87,31 +83,6 @@ def _corner(
     return from_quads(sums, rows, columns, turn_both(*both, angle=OVERLAP_ANGLE))
 
 
-# A Hadamard transform along both rows and columns, and along one of them on from pi/4 to pi/8.
-
-
-def _odd_rows(x: Sequence[Integers]) -> Four:
-    a, c, b, d = hadamard(*x)
-    return *rotate(a, c, ANGLE), *rotate(b, d, ANGLE)
-
-
-def _odd_rows_back(x: Sequence[Integers]) -> Four:
-    a, c = rotate_back(x[0], x[1], ANGLE)
-    b, d = rotate_back(x[2], x[3], ANGLE)
-    return hadamard_back(a, c, b, d)
-
-
-def _odd_columns(x: Sequence[Integers]) -> Four:
-    a, b, c, d = hadamard(*x)
-    return *rotate(a, c, ANGLE), *rotate(b, d, ANGLE)
-
-
-def _odd_columns_back(x: Sequence[Integers]) -> Four:
-    a, c = rotate_back(x[0], x[1], ANGLE)
-    b, d = rotate_back(x[2], x[3], ANGLE)
-    return hadamard_back(a, b, c, d)
-
-
 def _odd(x: Sequence[Integers]) -> Four:
     return rotate_both(*x, angle=ANGLE)
 
@@ -123,15 +94,11 @@ def _odd_back(x: Sequence[Integers]) -> Four:
 FINE = Turns(
     partial(_border, turn=rotate),
     partial(_corner, turn=rotate, turn_both=rotate_both),
-    _odd_rows,
-    _odd_columns,
     _odd,
 )
 FINE_BACK = Turns(
     partial(_border, turn=rotate_back),
     partial(_corner, turn=rotate_back, turn_both=rotate_both_back),
-    _odd_rows_back,
-    _odd_columns_back,
     _odd_back,
 )
 
@@ -145,7 +112,7 @@ def _rotation(angle: float) -> NDArray[np.float64]:
 
 
 def matrices() -> dict[str, NDArray[np.float64]]:
-    """The orthonormal matrices of the turns that WHOLE makes of elementary steps."""
+    """The orthonormal matrix of each field of `Turns`."""
     pairs = np.array([[1, 0, 0, 1], [0, 1, 1, 0], [1, 0, 0, -1], [0, 1, -1, 0]]) / sqrt(2)
     turn = np.eye(4)
     turn[2:, 2:] = _rotation(OVERLAP_ANGLE)
@@ -172,10 +139,10 @@ annealing, those with the least noise."""
 
 
 def lifts() -> dict[str, ElementaryLifts]:
-    """Of each of `matrices`."""
+    """Of each field of `Turns`."""
     return {name: elementary_lifts(m, *ORDERS[name]) for name, m in matrices().items()}
 
 
 _LIFTS = lifts()
-WHOLE = replace(FINE, **{name: each.forward for name, each in _LIFTS.items()})
-WHOLE_BACK = replace(FINE_BACK, **{name: each.back for name, each in _LIFTS.items()})
+WHOLE = Turns(**{name: each.forward for name, each in _LIFTS.items()})
+WHOLE_BACK = Turns(**{name: each.back for name, each in _LIFTS.items()})
