@@ -11,7 +11,7 @@ detail_linear int16 (13, 9, 3, 3, 3), that of the pyramid's details (knowledge.d
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,6 +53,12 @@ def predictor_name(*, photographs: bool, reversible: bool) -> str:
     return "_".join(["reversible"] * reversible + ["photographs"] * photographs) or "predictor"
 
 
+def serving(name: str, there: Container[str]) -> str:
+    """The network itself if it is there, or the first of its stand-ins that is, else the last."""
+    names = (name, *STAND_INS.get(name, ()))
+    return next((each for each in names if each in there), names[-1])
+
+
 @dataclass(frozen=True)
 class EmbeddedProfile:
     """The networks and tables of one trained codec; `sha256` is that of its weights file."""
@@ -69,7 +75,7 @@ class EmbeddedProfile:
     def predictor_for(self, height: int, width: int, *, reversible: bool) -> PlanePredictor:
         """Of a picture of so many pixels, be it cut into slices or not, and of its transform."""
         name = predictor_name(photographs=height * width > SMALL_PIXELS, reversible=reversible)
-        return self.predictors[next(n for n in (name, *STAND_INS[name]) if n in self.predictors)]
+        return self.predictors[serving(name, self.predictors)]
 
     def block_features(
         self, known: NDArray[np.int32], means: NDArray[np.int32], level: int

@@ -24,7 +24,7 @@ from codec.embedded.networks import (
     predictor_size,
     trunk_size,
 )
-from codec.embedded.profile import STAND_INS, part_of
+from codec.embedded.profile import part_of, serving
 from codec.fixed_point import ACTIVATION
 from codec.training.embedded_export import PROFILE
 from codec.training.embedded_linear import Linear, check_linear
@@ -69,9 +69,8 @@ def restored_linear(tensors: Mapping[str, Tensor]) -> Linear:
 
 
 def network_of(tensors: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
-    """The tensors of one network, or of the one that takes its place; empty without one."""
-    found = (part_of(tensors, each) for each in (name, *STAND_INS.get(name, ())))
-    return next((each for each in found if each), {})
+    """The tensors of one network, or of the one that serves in its place; empty without one."""
+    return part_of(tensors, serving(name, {key.partition(".")[0] for key in tensors}))
 
 
 @torch.no_grad()

@@ -14,7 +14,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from codec.embedded.networks import INTEGER_WEIGHT, Size, predictor_size, trunk_size
-from codec.embedded.profile import STAND_INS, part_of
+from codec.embedded.profile import STAND_INS, part_of, serving
 from codec.training.embedded_export import (
     PROFILE,
     TRAINED_WEIGHT,
@@ -130,5 +130,5 @@ def _source(folder: Path, name: str) -> Path:
         return own
     if (folder / WEIGHTS_NAME).is_file():
         return folder / WEIGHTS_NAME
-    others = [checkpoint_path(folder, other) for other in STAND_INS.get(name, ())]
-    return next((path for path in others if path.is_file()), [own, *others][-1])
+    there = {other for other in STAND_INS if checkpoint_path(folder, other).is_file()}
+    return checkpoint_path(folder, serving(name, there))
