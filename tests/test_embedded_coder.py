@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from codec.embedded.adaptation import new_mixer
 from codec.embedded.bin_engine import (
     PROBABILITY_ONE,
     decoder_input,
@@ -62,7 +63,8 @@ def test_probabilities_rise_over_nearly_the_whole_range() -> None:
 class Side:
     """What one end of the line holds while it codes a picture of some coefficients."""
 
-    def __init__(self, height: int, width: int, seed: int) -> None:
+    def __init__(self, height: int, width: int, seed: int, adaptive: bool) -> None:
+        self.mixer = new_mixer(adaptive=adaptive)
         self.known = [part[0] for part in empty_parts(1, height, width)]
         self.symbols = np.zeros((0, 0, 0), np.float32)
         self.random = np.random.default_rng(seed)
@@ -78,8 +80,7 @@ class Side:
             self.symbols = np.zeros((height, width, 2 * count), np.float32)
         n = len(step.kind.groups[step.group])
         logits = self.random.integers(-3000, 3000, (height, width, 2 * n)).astype(np.int32)
-        rest = (*told_by(step, grey=False), step.begins, step.parity)
-        return logits, (known, self.symbols, *rest)
+        return logits, (known, self.symbols, told_by(step, grey=False), self.mixer)
 
     def state(self) -> tuple[list[np.ndarray], np.ndarray]:
         """`known` and `symbols` as they are now."""
@@ -93,9 +94,11 @@ def stages_of(parts: list[np.ndarray]) -> int:
     return len(parts) - 2
 
 
-def encode(truth: list[np.ndarray], height: int, width: int, seed: int) -> tuple[bytes, list]:
+def encode(
+    truth: list[np.ndarray], height: int, width: int, seed: int, adaptive: bool = False
+) -> tuple[bytes, list]:
     """The stream of parts (h, w, C), and the state after each pass."""
-    side = Side(height, width, seed)
+    side = Side(height, width, seed, adaptive)
     coder, states = start_encoder(), []
     bins = sum(part.size for part in truth) * (MOST_BINS + 20)
     buffer = np.zeros(worst_case_bytes(bins), np.uint8)
@@ -111,8 +114,10 @@ def encode(truth: list[np.ndarray], height: int, width: int, seed: int) -> tuple
     return buffer[: finish_encoder(coder, buffer)].tobytes(), states
 
 
-def decode(data: bytes, height: int, width: int, seed: int) -> tuple[list[State], bool]:
-    side, given = Side(height, width, seed), decoder_input(data)
+def decode(
+    data: bytes, height: int, width: int, seed: int, adaptive: bool = False
+) -> tuple[list[State], bool]:
+    side, given = Side(height, width, seed, adaptive), decoder_input(data)
     coder, states = start_decoder(given), []
     for step in passes(stages_of(side.known)):
         logits, rest = side.enter(step)
@@ -142,11 +147,18 @@ SIZES = [(1, 1), (4, 4), (5, 3), (9, 14), (16, 16)]
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.integers(0, 10**6), st.sampled_from(SIZES), st.sampled_from([0.3, 8, 100, 900, 10000]))
-def test_coefficients_come_back(seed: int, size: tuple[int, int], scale: float) -> None:
+@given(
+    st.integers(0, 10**6),
+    st.sampled_from(SIZES),
+    st.sampled_from([0.3, 8, 100, 900, 10000]),
+    st.booleans(),
+)
+def test_coefficients_come_back(
+    seed: int, size: tuple[int, int], scale: float, adaptive: bool
+) -> None:
     truth = some_parts(*size, seed, scale)
-    data, states = encode(truth, *size, seed)
-    decoded, whole = decode(data, *size, seed)
+    data, states = encode(truth, *size, seed, adaptive)
+    decoded, whole = decode(data, *size, seed, adaptive)
     assert whole
     for ours, theirs in zip(decoded[-1][0], truth, strict=True):
         assert np.array_equal(ours, theirs)
@@ -156,13 +168,14 @@ def test_coefficients_come_back(seed: int, size: tuple[int, int], scale: float) 
         assert np.array_equal(symbols, same_symbols)
 
 
-def test_a_cut_stream_is_right_as_far_as_it_goes() -> None:
+@pytest.mark.parametrize("adaptive", [False, True])
+def test_a_cut_stream_is_right_as_far_as_it_goes(adaptive: bool) -> None:
     truth = some_parts(10, 9, 0, 20)
     steps = passes(stages_of(truth))
-    data, states = encode(truth, 10, 9, 1)
+    data, states = encode(truth, 10, 9, 1, adaptive)
     reached = []
     for length in range(len(data)):
-        decoded, whole = decode(data[:length], 10, 9, 1)
+        decoded, whole = decode(data[:length], 10, 9, 1, adaptive)
         assert not whole
         # Whole passes are those of the encoder; of the last, what is told is as the encoder's.
         for ours, theirs in zip(decoded[:-1], states, strict=False):
@@ -180,11 +193,11 @@ def test_a_cut_stream_is_right_as_far_as_it_goes() -> None:
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.binary(max_size=80), st.sampled_from(SIZES), st.integers(0, 100))
+@given(st.binary(max_size=80), st.sampled_from(SIZES), st.integers(0, 100), st.booleans())
 def test_foreign_bytes_tell_of_bounded_coefficients(
-    data: bytes, size: tuple[int, int], seed: int
+    data: bytes, size: tuple[int, int], seed: int, adaptive: bool
 ) -> None:
-    decoded, _ = decode(data, *size, seed)
+    decoded, _ = decode(data, *size, seed, adaptive)
     known = decoded[-1][0]
     top = first_level(stages_of(known))
     for part in known:

@@ -40,6 +40,7 @@ from codec.embedded.steps import (
     unstepped,
 )
 from codec.embedded.transform import coefficients, expected_pixels
+from codec.embedded.versions import STEPPED_VERSION
 from codec.layered import open_layered
 from codec.picture_header import PictureHeader
 from testbed.cli import app
@@ -144,7 +145,7 @@ def test_without_a_budget_it_is_the_irreversible_stream_in_one_layer(
         assert one is not None and other is not None
         (layer,) = one.layers
         assert 0 <= len(layer.data) - other.payload_bits // 8 <= 1
-        assert layer.data[0] == 10 << 4 | 8 | (other.layers[0].data[0] & 7)
+        assert layer.data[0] == 13 << 4 | 8 | (other.layers[0].data[0] & 7)
         # Either codec reads both.
         for reader in (codec, layered):
             first, second = reader.decode_batch([whole(one), whole(other)])
@@ -209,12 +210,12 @@ def test_a_prefix_shows_what_it_tells(codec: FittedCodec, samples: list[Image]) 
     assert shown[-1] > 25
 
 
-def test_slices_of_version_10_decode_and_damaged_headers_cost_one(
+def test_slices_with_steps_decode_and_damaged_headers_cost_one(
     codec: FittedCodec, samples: list[Image]
 ) -> None:
     """No encoder here makes them; decoders know them all the same."""
     picture = np.tile(samples[1], (2, 2, 1))
-    header = PictureHeader(64, 64, 0, False, 32, False, 10)
+    header = PictureHeader(64, 64, 0, False, 32, False, STEPPED_VERSION)
     places = boxes(64, 64, 32)
     alike = alike_of(places[0], header, codec.profile)
     pictures = np.stack([picture[box.place] for box in places])
@@ -226,7 +227,7 @@ def test_slices_of_version_10_decode_and_damaged_headers_cost_one(
     (layer,) = encoded.layers
     ends = np.cumsum(layer.parts)
     parts = [layer.data[end - size : end] for end, size in zip(ends, layer.parts, strict=True)]
-    # The code of the first part's header without the bit that every stream of version 10 has.
+    # The code of the first part's header without the bit that every stream with a step has.
     parts[0] = bytes([parts[0][0] & ~8]) + parts[0][1:]
     received = [ReceivedPart(k, data, True) for k, data in enumerate(parts)]
     (others,) = codec.decode_batch([[ReceivedLayer(b"".join(parts), True, parts=tuple(received))]])
@@ -245,7 +246,7 @@ def test_scenarios_choose_it() -> None:
     chosen = make_codec(section(fit=4))
     assert isinstance(chosen, FittedCodec)
     assert chosen.steps == (1, 3, 5, 7)
-    assert codec_fingerprint(section(fit=4)).startswith("bitstream 10, ")
+    assert codec_fingerprint(section(fit=4)).startswith("bitstream 13, ")
     for wrong in (0, 3, 16, True, "8", 2.0):
         with pytest.raises(ValueError, match="expected"):
             section(fit=wrong)

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from codec.base import CodecError, EncodedImage, Image, ReceivedLayer
 from codec.embedded.codec import EmbeddedCodec
 from codec.embedded.transform import coefficients, expected_pixels
+from codec.embedded.versions import IRREVERSIBLE_VERSION
 from codec.layered import open_layered
 from testbed.cli import app
 from testbed.evaluation.metrics import psnr_db
@@ -107,10 +108,10 @@ def test_the_header_says_it_at_no_cost(codec: EmbeddedCodec, samples: list[Image
         codec.encode_batch([picture])
         for picture in (samples[0], np.repeat(samples[0][..., :1], 3, axis=2))
     )
-    assert small.layers[0].data[0] == 9 << 4 | 8
-    assert grey.layers[0].data[0] == 9 << 4 | 8 | 2
+    assert small.layers[0].data[0] == IRREVERSIBLE_VERSION << 4 | 8
+    assert grey.layers[0].data[0] == IRREVERSIBLE_VERSION << 4 | 8 | 2
     (other,) = codec.encode_batch([samples[0][:20]])
-    assert other.layers[0].data[:5] == bytes([9 << 4 | 8 | 1, 0, 20, 0, 32])
+    assert other.layers[0].data[:5] == bytes([IRREVERSIBLE_VERSION << 4 | 8 | 1, 0, 20, 0, 32])
 
 
 @pytest.mark.parametrize(("rate_bpp", "gain_db"), [(0.5, -0.1), (3.2, 0.05), (4, 0.2), (6, 0.7)])

@@ -98,7 +98,7 @@ def test_passes_tell_every_plane_of_every_channel_once_in_order(stages: int) -> 
     told: dict[tuple[int, int, int], list[int]] = {}
     for step in passes(stages):
         assert step.kind is kind_of(step.part, stages)
-        channels, outputs, planes = told_by(step, grey=False)
+        channels, outputs, planes = told_by(step, grey=False)[:3]
         group = step.kind.groups[step.group]
         assert group[outputs].tolist() == channels.tolist() == list(step.channels)
         for channel, plane in zip(channels.tolist(), planes.tolist(), strict=True):
@@ -117,10 +117,33 @@ def test_passes_tell_every_plane_of_every_channel_once_in_order(stages: int) -> 
         assert planes == list(range(first, -1, -1))
 
 
+def test_partners_hold_the_same_of_the_other_colours() -> None:
+    for channel in range(48):
+        others = [(channel + 16) % 48, (channel + 32) % 48]
+        assert BLOCK.partners[channel].tolist() == others
+    for b, k in np.ndindex(3, 3):
+        others = [3 * b + (k + 1) % 3, 3 * b + (k + 2) % 3]
+        assert DETAIL.partners[3 * b + k].tolist() == others
+    assert ROOT.partners.tolist() == [[1, 2], [2, 0], [0, 1]]
+
+
+def test_channels_and_groups_are_numbered_through_all_kinds() -> None:
+    numbers: dict[tuple[str, int], int] = {}
+    groups: dict[tuple[str, int], int] = {}
+    for step in passes(3):
+        told = told_by(step, grey=False)
+        assert told.partners.tolist() == step.kind.partners[told.channels].tolist()
+        for channel in told.channels.tolist():
+            numbers[step.kind.name, channel] = told.first_channel + channel
+        groups[step.kind.name, step.group] = told.group
+    assert len(set(numbers.values())) == len(numbers) == 3 + 9 + 45
+    assert sorted(groups.values()) == list(range(8))
+
+
 def test_grey_pictures_are_told_of_luma_alone() -> None:
     for step in passes(3):
-        channels, outputs, planes = told_by(step, grey=True)
-        all_channels, all_outputs, all_planes = told_by(step, grey=False)
+        channels, outputs, planes = told_by(step, grey=True)[:3]
+        all_channels, all_outputs, all_planes = told_by(step, grey=False)[:3]
         luma = ~step.kind.is_chroma[all_channels]
         assert channels.tolist() == all_channels[luma].tolist()
         assert outputs.tolist() == all_outputs[luma].tolist()

@@ -96,7 +96,8 @@ class _Counted:
         """Those of a pass that `walk` has entered; truth: (B, h, w, C), of the pass's part."""
         here = places_with(step.parity, *truth.shape[1:3])
         logits, known = walk.logits(step)[:, here], walk.known[step.part][:, here]
-        for channel, output, plane in zip(*told_by(step, grey=False), strict=True):
+        told = told_by(step, grey=False)
+        for channel, output, plane in zip(told.channels, told.outputs, told.planes, strict=True):
             values = truth[:, here, channel]
             was_zero = known[..., channel] == 0
             bits = np.abs(values) >> plane & np.where(was_zero, -1, 1) != 0

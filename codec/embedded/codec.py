@@ -40,7 +40,7 @@ from codec.base import (
 )
 from codec.embedded.bin_engine import decoder_input
 from codec.embedded.coding import Alike, decode_alike, encode_alike, in_batches
-from codec.embedded.profile import EmbeddedProfile
+from codec.embedded.profile import EmbeddedProfile, is_photograph
 from codec.embedded.schedule import LAYER_NAMES
 from codec.embedded.slices import (
     Box,
@@ -194,6 +194,7 @@ def alike_of(box: Box, header: PictureHeader, profile: EmbeddedProfile) -> Alike
         header.reversible,
         header.version == STEPPED_VERSION,
         profile.predictor_for(header.height, header.width, reversible=header.reversible),
+        is_photograph(header.height, header.width),
     )
 
 

@@ -45,7 +45,8 @@ an encoder ends, decides what its last bytes tell."""
 class Alike:
     """What pictures or slices have in common that are coded together.
 
-    stepped: their streams begin with a step; never reversible.
+    stepped: their streams begin with a step; never reversible. adaptive: what the predictor says is
+        corrected (adaptation.py).
     """
 
     height: int
@@ -54,10 +55,14 @@ class Alike:
     reversible: bool
     stepped: bool
     predictor: PlanePredictor
+    adaptive: bool
 
     def walk(self, profile: EmbeddedProfile, count: int) -> Walk:
         """From the beginning."""
-        return Walk(profile, self.predictor, count, self.height, self.width, grey=self.grey)
+        return Walk(
+            profile, self.predictor, count, self.height, self.width,
+            grey=self.grey, adaptive=self.adaptive,
+        )  # fmt: skip
 
     @property
     def at_once(self) -> int:

@@ -1,5 +1,7 @@
 """The bins of one pass: significance, sign, refinement, each with the probability predicted for it.
 
+Of photographs the prediction is corrected by what was told before (adaptation.py).
+
 For each place of the pass's parity, row by row, and each of its channels:
 
     still 0:    does this plane hold the first one?  no -> 0
@@ -18,12 +20,22 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from codec.embedded.adaptation import (
+    REFINEMENT,
+    SIGN,
+    SIGNIFICANCE,
+    Mixer,
+    corrected,
+    learn,
+    look_around,
+)
 from codec.embedded.bin_engine import (
     PROBABILITY_ONE,
     decode_bin,
     encode_bin,
     overrun,
 )
+from codec.embedded.schedule import Told
 from codec.fixed_point import BIN_LOGIT, SIGNED
 from codec.jit import Integer, kernel
 
@@ -80,42 +92,50 @@ def encode_pass(
     truth: NDArray[np.int32],
     known: NDArray[np.int32],
     symbols: NDArray[np.float32],
-    channels: NDArray[np.int64],
-    outputs: NDArray[np.int64],
-    planes: NDArray[np.int64],
-    first: bool,
-    parity: Integer,
+    told: Told,
+    mixer: Mixer,
 ) -> None:
     """Codes one pass of one picture.
 
-    logits: (h, w, 2n), of the group's head. truth, known: (h, w, C), of one part. symbols: (h, w,
-    2C). channels: those told, at `outputs` of the head's n; planes: the plane told of each. first:
-    is this the group's first level? `known` and `symbols` are brought up to date.
+    logits: (h, w, 2n), of the group's head. p1: probability_of_logit. truth, known: (h, w, C), of
+    one part. symbols: (h, w, 2C). `known`, `symbols` and `mixer` are brought up to date.
     """
     height, width = truth.shape[:2]
     half = logits.shape[2] // 2
+    channels, planes, outputs, partners = told.channels, told.planes, told.outputs, told.partners
+    weights, bin_ = mixer.weights, mixer.bin
+    adaptive = weights.shape[0] > 0
+    first_channel, group, begins = told.first_channel, told.group, told.begins
     for y in range(height):
-        for x in range((y + parity) % 2, width, 2):
+        for x in range((y + told.parity) % 2, width, 2):
             for i in range(channels.size):
-                channel, plane = channels[i], planes[i]
+                channel, plane, output = channels[i], planes[i], outputs[i]
                 value = np.int64(truth[y, x, channel])
                 magnitude = abs(value) >> plane
                 sign = 1 if value >= 0 else -1
                 was_zero = known[y, x, channel] == 0
-                probability = p1[logits[y, x, outputs[i]] - _LOW]
-                if was_zero:
-                    bit = np.int64(magnitude != 0)
-                    encode_bin(state, buffer, probability, bit)
-                    if bit != 0:
-                        plus = p1[logits[y, x, half + outputs[i]] - _LOW]
-                        encode_bin(state, buffer, plus, np.int64(sign > 0))
-                        if first:
-                            for _ in range(magnitude - 1):
-                                encode_bin(state, buffer, MORE, 1)
-                            encode_bin(state, buffer, MORE, 0)
-                else:
-                    bit = magnitude & 1
-                    encode_bin(state, buffer, probability, bit)
+                z = int(logits[y, x, output])
+                number = first_channel + channel
+                if adaptive:
+                    others = (partners[i, 0], partners[i, 1])
+                    look_around(bin_, known, (y, x), channel, others, plane)
+                    what = SIGNIFICANCE if was_zero else REFINEMENT
+                    z = corrected(weights, bin_, what, number, group, z, sign)
+                bit = np.int64(magnitude != 0) if was_zero else magnitude & 1
+                encode_bin(state, buffer, p1[z - _LOW], bit)
+                if adaptive:
+                    learn(weights, bin_, p1[z - _LOW], bit)
+                if was_zero and bit != 0:
+                    z = int(logits[y, x, half + output])
+                    if adaptive:
+                        z = corrected(weights, bin_, SIGN, number, group, z, 1)
+                    encode_bin(state, buffer, p1[z - _LOW], np.int64(sign > 0))
+                    if adaptive:
+                        learn(weights, bin_, p1[z - _LOW], np.int64(sign > 0))
+                    if begins:
+                        for _ in range(magnitude - 1):
+                            encode_bin(state, buffer, MORE, 1)
+                        encode_bin(state, buffer, MORE, 0)
                 known[y, x, channel] = sign * (magnitude << plane)
                 _note(symbols, (y, x), channel, was_zero, sign, bit)
 
@@ -128,11 +148,8 @@ def decode_pass(
     p1: NDArray[np.int64],
     known: NDArray[np.int32],
     symbols: NDArray[np.float32],
-    channels: NDArray[np.int64],
-    outputs: NDArray[np.int64],
-    planes: NDArray[np.int64],
-    first: bool,
-    parity: Integer,
+    told: Told,
+    mixer: Mixer,
 ) -> bool:
     """Decodes one pass as far as the data determine it; False if they end in it.
 
@@ -140,19 +157,37 @@ def decode_pass(
     """
     height, width = known.shape[:2]
     half = logits.shape[2] // 2
+    channels, planes, outputs, partners = told.channels, told.planes, told.outputs, told.partners
+    weights, bin_ = mixer.weights, mixer.bin
+    adaptive = weights.shape[0] > 0
+    first_channel, group, begins = told.first_channel, told.group, told.begins
     for y in range(height):
-        for x in range((y + parity) % 2, width, 2):
+        for x in range((y + told.parity) % 2, width, 2):
             for i in range(channels.size):
-                channel, plane = channels[i], planes[i]
+                channel, plane, output = channels[i], planes[i], outputs[i]
                 value = np.int64(known[y, x, channel])
                 was_zero = value == 0
                 sign = 1 if value >= 0 else -1
-                bit = decode_bin(state, data, p1[logits[y, x, outputs[i]] - _LOW])
+                z = int(logits[y, x, output])
+                number = first_channel + channel
+                if adaptive:
+                    others = (partners[i, 0], partners[i, 1])
+                    look_around(bin_, known, (y, x), channel, others, plane)
+                    what = SIGNIFICANCE if was_zero else REFINEMENT
+                    z = corrected(weights, bin_, what, number, group, z, sign)
+                bit = decode_bin(state, data, p1[z - _LOW])
+                if adaptive:
+                    learn(weights, bin_, p1[z - _LOW], bit)
                 if was_zero and bit != 0:
-                    plus = p1[logits[y, x, half + outputs[i]] - _LOW]
-                    sign = 1 if decode_bin(state, data, plus) != 0 else -1
+                    z = int(logits[y, x, half + output])
+                    if adaptive:
+                        z = corrected(weights, bin_, SIGN, number, group, z, 1)
+                    plus = decode_bin(state, data, p1[z - _LOW])
+                    if adaptive:
+                        learn(weights, bin_, p1[z - _LOW], plus)
+                    sign = 1 if plus != 0 else -1
                     steps = 1
-                    if first:
+                    if begins:
                         while steps < MOST_STEPS and decode_bin(state, data, MORE) != 0:
                             steps += 1
                     value = np.int64(sign * (steps << plane))

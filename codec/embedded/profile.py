@@ -2,7 +2,7 @@
 
 predictor.*   a PlanePredictor (networks.py, codec.convolution): of small pictures and, unless there
               are others, of all
-photographs.* one of pictures with more than SMALL_PIXELS pixels
+photographs.* one of pictures that are photographs (is_photograph)
 reversible.*  reversible_photographs.*   those of streams of the reversible transform
 estimator.*   the PictureEstimator
 linear        int16 (10, 48, 48, 3, 3), the linear prediction of blocks (knowledge.block_features)
@@ -35,6 +35,11 @@ from codec.embedded.schedule import FIRST_BLOCK_LEVEL, level_row
 SMALL_PIXELS = 64 * 64
 """Whole pictures of up to so many pixels are taken for thumbnails like CIFAR-10's: they hold more
 detail per pixel than photographs do."""
+
+
+def is_photograph(height: int, width: int) -> bool:
+    """Whether a whole picture of so many pixels is taken for one, be it cut into slices or not."""
+    return height * width > SMALL_PIXELS
 
 
 STAND_INS: Mapping[str, tuple[str, ...]] = {
@@ -73,8 +78,8 @@ class EmbeddedProfile:
     detail_linear: NDArray[np.int16]
 
     def predictor_for(self, height: int, width: int, *, reversible: bool) -> PlanePredictor:
-        """Of a picture of so many pixels, be it cut into slices or not, and of its transform."""
-        name = predictor_name(photographs=height * width > SMALL_PIXELS, reversible=reversible)
+        """Of a whole picture of so many pixels, and of its transform."""
+        name = predictor_name(photographs=is_photograph(height, width), reversible=reversible)
         return self.predictors[serving(name, self.predictors)]
 
     def block_features(

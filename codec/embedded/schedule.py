@@ -24,6 +24,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,7 +54,8 @@ class PartKind:
     """What the parts of one kind have in common.
 
     colour: (C,), of each channel: 0 is luma. groups: channels of each. first: level at which each
-    group begins, None if at the stream's first.
+    group begins, None if at the stream's first. partners: int64 (C, 2), the channels that hold for
+    the other two colours, the next one first, what each holds for its own.
     """
 
     def __init__(
@@ -67,6 +69,10 @@ class PartKind:
         for channels, level in zip(self.groups, self.first or (), strict=False):
             begin[channels] = level
         self._begin = begin
+        of_colour = np.array([[c for c in range(len(colour)) if colour[c] == k] for k in range(3)])
+        self.partners = np.empty((self.channels, 2), np.int64)
+        for k in range(3):
+            self.partners[of_colour[k]] = of_colour[[(k + 1) % 3, (k + 2) % 3]].T
 
     def planes(self, level: int) -> NDArray[np.int64]:
         """(C,): the plane that `level` tells of each channel, or the first that will be told.
@@ -108,6 +114,7 @@ BLOCK = PartKind(
     [8, 7, 6, 6, 5],
 )
 """Luma by rising frequency in groups 0-2; chroma's lowest frequencies in 1, the rest in 3 and 4."""
+KINDS = (ROOT, DETAIL, BLOCK)
 
 
 def kind_of(part: int, stages: int) -> PartKind:
@@ -159,16 +166,42 @@ def places_with(parity: int, height: int, width: int) -> NDArray[np.bool_]:
     return np.asarray(np.add.outer(np.arange(height), np.arange(width)) % 2 == parity)
 
 
-def told_by(
-    step: Pass, *, grey: bool
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """(channels told, their outputs of the head, their planes); of a grey picture luma's only."""
-    group = step.kind.groups[step.group].tolist()
-    channels = np.array(
-        [k for k in step.channels if not grey or not step.kind.is_chroma[k]], np.int64
-    )
+class Told(NamedTuple):
+    """What a pass tells at each of its places.
+
+    channels: int64 (n,), those told. outputs: int64 (n,), where the head of the pass's group has
+    them. planes: int64 (n,), the plane told of each. partners: int64 (n, 2), see PartKind. begins,
+    parity: see Pass. first_channel, group: numbers of the kind's first channel and of the group
+    among those of all KINDS.
+    """
+
+    channels: NDArray[np.int64]
+    outputs: NDArray[np.int64]
+    planes: NDArray[np.int64]
+    partners: NDArray[np.int64]
+    begins: bool
+    parity: int
+    first_channel: int
+    group: int
+
+
+def told_by(step: Pass, *, grey: bool) -> Told:
+    """What a pass tells; of a grey picture luma's channels only."""
+    kind = step.kind
+    group = kind.groups[step.group].tolist()
+    channels = np.array([k for k in step.channels if not grey or not kind.is_chroma[k]], np.int64)
     outputs = np.array([group.index(k) for k in channels], np.int64)
-    return channels, outputs, step.kind.planes(step.level)[channels]
+    before = KINDS[: KINDS.index(kind)]
+    return Told(
+        channels,
+        outputs,
+        kind.planes(step.level)[channels],
+        kind.partners[channels],
+        step.begins,
+        step.parity,
+        sum(each.channels for each in before),
+        sum(len(each.groups) for each in before) + step.group,
+    )
 
 
 LAYER_ENDS: tuple[tuple[str, int, int], ...] = (

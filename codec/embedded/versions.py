@@ -1,12 +1,15 @@
-"""Versions of this profile's bitstream; the paper's profile counts from 1 and reads none."""
+"""Versions of this profile's bitstream; the paper's profile counts from 1 and reads none.
 
-IRREVERSIBLE_VERSION = 9
+Versions 8 to 11 are no longer read: they had other transforms, or coded photographs as the networks
+say, without adaptation.py.
+"""
+
+IRREVERSIBLE_VERSION = 12
 """One stream for every budget, of the irreversible transform."""
-STEPPED_VERSION = 10
+STEPPED_VERSION = 13
 """The same with streams that begin with a step (steps.py)."""
-REVERSIBLE_VERSION = 11
-"""One stream for every budget that ends in the exact picture. In version 9 such streams were of
-another reversible transform, which is no longer read."""
+REVERSIBLE_VERSION = 14
+"""One stream for every budget that ends in the exact picture."""
 VERSIONS = (IRREVERSIBLE_VERSION, STEPPED_VERSION, REVERSIBLE_VERSION)
 
 

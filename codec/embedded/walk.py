@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from codec.device import evaluate
+from codec.embedded.adaptation import new_mixer
 from codec.embedded.knowledge import middles
 from codec.embedded.networks import STAGE_ROWS, PlanePredictor
 from codec.embedded.pass_coder import decode_pass, encode_pass, probability_of_logit
@@ -42,7 +43,8 @@ PLACES_AT_ONCE = 1 << 14
 class Walk:
     """Pictures of height x width pixels, of which nothing is known yet.
 
-    predictor: the profile's for them. grey: whether they are; then no chroma is coded.
+    predictor: the profile's for them. grey: whether they are; then no chroma is coded. adaptive:
+    whether what it says is corrected by what each stream has told (adaptation.py).
     known: what has been told of each coefficient, by parts (pyramid.py).
     means: int32 (B, h, w, 3), those on the present part's grid, with what this level has told.
     symbols: float32 (B, h, w, 2C), what this level has told of the present part, which has C
@@ -58,8 +60,10 @@ class Walk:
         width: int,
         *,
         grey: bool = False,
+        adaptive: bool = False,
     ) -> None:
         self.profile, self.predictor, self.grey = profile, predictor, grey
+        self.mixers = [new_mixer(adaptive=adaptive) for _ in range(count)]
         self.known: Parts = empty_parts(count, height, width)
         self.stages = len(self.known) - 2
         self.passes = passes(self.stages)
@@ -117,7 +121,7 @@ class Walk:
     def logits(self, step: Pass) -> NDArray[np.int32]:
         """(B, h, w, 2n) of the head of the pass's group; n = 0 if the pass tells nothing."""
         known = self.known[step.part]
-        if not told_by(step, grey=self.grey)[0].size:
+        if not told_by(step, grey=self.grey).channels.size:
             return np.zeros((*known.shape[:3], 0), np.int32)
         if step.kind is ROOT:
             return root_logits(known, step.level - self.stages)
@@ -135,13 +139,13 @@ class Walk:
     ) -> None:
         """Codes a pass of each picture; truth: its parts. See pass_coder.encode_pass."""
         self.enter(step)
-        channels, outputs, planes = told_by(step, grey=self.grey)
-        if channels.size:
+        told = told_by(step, grey=self.grey)
+        if told.channels.size:
             logits, known, symbols = self.logits(step), self.known[step.part], self.symbols
             for b, (coder, buffer) in enumerate(zip(coders, buffers, strict=True)):
                 encode_pass(
                     coder, buffer, logits[b], probability_of_logit(), truth[step.part][b], known[b],
-                    symbols[b], channels, outputs, planes, step.begins, step.parity,
+                    symbols[b], told, self.mixers[b],
                 )  # fmt: skip
         self._tell_grey(step)
 
@@ -153,14 +157,14 @@ class Walk:
     ) -> list[bool]:
         """Decodes a pass of each picture; False where the stream ends in it."""
         self.enter(step)
-        channels, outputs, planes = told_by(step, grey=self.grey)
+        told = told_by(step, grey=self.grey)
         going_on = [True] * len(self)
-        if channels.size:
+        if told.channels.size:
             logits, known, symbols = self.logits(step), self.known[step.part], self.symbols
             going_on = [
                 decode_pass(
                     coder, stream, logits[b], probability_of_logit(), known[b],
-                    symbols[b], channels, outputs, planes, step.begins, step.parity,
+                    symbols[b], told, self.mixers[b],
                 )
                 for b, (coder, stream) in enumerate(zip(coders, streams, strict=True))
             ]  # fmt: skip
@@ -198,6 +202,7 @@ class Walk:
         at = list(members)
         self.known = [part[at] for part in self.known]
         self._inputs, self.means = self._inputs[at], self.means[at]
+        self.mixers = [self.mixers[b] for b in at]
 
     def _distinct(self) -> tuple[slice | list[int], slice | list[int]]:
         """(which pictures differ, where each picture is among those).
