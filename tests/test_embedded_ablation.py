@@ -91,3 +91,16 @@ def test_the_command_writes_a_table(tmp_path: Path) -> None:
     assert set(qualities.groupby("part").size()) == {5}
     finer = qualities[qualities["part"] == "irreversible transform"][-2:]
     assert (finer["with"] > finer["without"]).all()
+
+
+def test_of_photographs_it_says_what_their_correction_brings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("testbed.commands.ablation_command.RATES_BPP", ())
+    arguments = ["--images", "samples_large", "--limit", "1", "--out", str(tmp_path)]
+    done = CliRunner().invoke(app, ["reproduce", "ablation", *arguments])
+    assert done.exit_code == 0, done.output
+    table = pd.read_csv(tmp_path / "ablation.csv").set_index("part")
+    row = table.loc["correction by what was told"]
+    assert row["without"] == table.loc["prediction by the networks", "with"]
+    assert 0.9 * row["without"] < row["with"] < row["without"]

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from codec.embedded.ablation import level_bits, without_estimator
 from codec.embedded.codec import EmbeddedCodec
-from codec.embedded.profile import EmbeddedProfile
+from codec.embedded.profile import EmbeddedProfile, is_photograph
 from testbed.errors import OutputError
 from testbed.images import load_same_size
 from testbed.registry import open_layered_codec
@@ -57,6 +57,9 @@ def _rows(
         ("probabilities of 16 bits (H.266: 6)", "lossless", h266, networks, unit, count),
     ]
     reversible = EmbeddedCodec(profile)
+    if is_photograph(*images[0].shape[:2]):
+        adapted = round(layered_points("", reversible, images, ())[1], 4)
+        rows.append(("correction by what was told", "lossless", networks, adapted, unit, count))
     codecs = (
         ("expected picture", EmbeddedCodec(without_estimator(profile)), reversible),
         ("irreversible transform", reversible, EmbeddedCodec(profile, reversible=False)),
