@@ -4,7 +4,7 @@
                                 |
        level by level, part by part, group by group, even places before odd:
           what is known --PlanePredictor--> P(bin = 1) --arithmetic coder--> STREAM
-                                                                               |
+          (in photographs P is corrected by the bins told: adaptation.py)      |
                           cut at the ends of layers: BASE, eight refinements   v
 
     any prefix --the same--> what is known --PictureEstimator--> expected coefficients --> picture
