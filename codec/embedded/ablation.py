@@ -64,7 +64,8 @@ def h266_bits() -> NDArray[np.float64]:
 def level_bits(profile: EmbeddedProfile, pictures: NDArray[np.uint8]) -> list[LevelBits]:
     """Of pictures (B, H, W, 3) of one size, taken for coloured ones, from the first level on.
 
-    As the networks say, also of photographs: without what adaptation.py makes of it. Escapes beyond a first level's step are not counted.
+    As the networks say, also of photographs: without what adaptation.py makes of it. Escapes beyond
+    a first level's step are not counted.
     """
     truth = analyse(pictures)
     count, height, width = pictures.shape[:3]
