@@ -43,7 +43,12 @@ from codec.embedded.walk import Walk
 from codec.fixed_point import BIN_LOGIT, SIGNED
 from codec.training import embedded_data, embedded_train
 from codec.training.embedded_data import load_embedded_data, spread, turned, varied
-from codec.training.embedded_estimator import intervals, new_estimator, squared_errors
+from codec.training.embedded_estimator import (
+    errors_of,
+    intervals,
+    new_estimator,
+    prepare_ends,
+)
 from codec.training.embedded_export import (
     embedded_tensors,
     estimator_of,
@@ -56,10 +61,10 @@ from codec.training.embedded_measure import coded_bits
 from codec.training.embedded_predictor import (
     SHARES,
     bpp_by_level,
-    float_features,
     new_predictor,
     predicted_bits,
 )
+from codec.training.embedded_prepared import float_features
 from codec.training.embedded_symbols import (
     known_after,
     known_before,
@@ -275,7 +280,8 @@ def test_the_estimator_is_trained_on_what_the_codec_shows(
         shown = estimates(known, means, symbols, level, logits, means_told=whole) / 16
         expected = np.square((shown - truth) * GAIN).mean((1, 2, 3))
         with torch.inference_mode():
-            found = squared_errors(model, truth, np.full(4, level), told, np.full(4, whole), linear)
+            ends = prepare_ends(truth, np.full(4, level), told, np.full(4, whole), linear)
+            found = errors_of(model, ends)
         assert found.numpy() == pytest.approx(expected, rel=0.02, abs=0.01)
 
 
@@ -363,7 +369,7 @@ def test_a_few_steps_lower_both_losses(samples: NDArray[np.uint8], linear: Linea
         return predicted_bits(predictor, truth, levels, linear).mean()
 
     def loss_of_estimator() -> torch.Tensor:
-        errors = squared_errors(estimator, truth, levels, told, whole, linear)
+        errors = errors_of(estimator, prepare_ends(truth, levels, told, whole, linear))
         return torch.log(errors + 0.02).mean()
 
     both = ((predictor, loss_of_predictor, 0.8), (estimator, loss_of_estimator, 0.95))
@@ -459,7 +465,7 @@ def test_a_widened_network_computes_what_the_smaller_one_does(
     told, whole = np.zeros(truth.shape, np.bool_), np.ones(len(truth), np.bool_)
     with torch.inference_mode():
         errors = [
-            squared_errors(each.eval(), truth, levels, told, whole, linear)
+            errors_of(each.eval(), prepare_ends(truth, levels, told, whole, linear))
             for each in (estimator, larger)
         ]
     assert torch.allclose(errors[0], errors[1], rtol=1e-3)

@@ -6,6 +6,9 @@ The loss is its mean logarithm, the mean PSNR, so that coarse and fine pictures 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import partial
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -24,8 +27,10 @@ from codec.embedded.schedule import BLOCK, MEANS, ROOT
 from codec.embedded.transform import CHANNELS, GAIN
 from codec.fixed_point import SIGNED
 from codec.training.embedded_data import Batch, Batches
+from codec.training.embedded_feed import Feed
 from codec.training.embedded_linear import Linear
-from codec.training.embedded_predictor import level_index, network_input
+from codec.training.embedded_predictor import network_input
+from codec.training.embedded_prepared import level_index, moved_to
 from codec.training.embedded_symbols import known_after, means_of, random_prefix, symbols_of
 from codec.training.loop import LoopSettings, train
 from codec.training.muon import optimisers_for
@@ -70,20 +75,33 @@ def intervals(
     return middle.astype(np.float32), half.astype(np.float32)
 
 
-def squared_errors(
-    model: PictureEstimator,
+@dataclass(frozen=True, slots=True)
+class PreparedEnds:
+    """Streams that end somewhere, as tensors.
+
+    seen: float32 (B, h, w, features and symbols), over SIGNED.unit. level_rows: int64 (B,), of the
+    networks' tables. off, half: float32 (B, h, w, 48), how far the interval's middle is from the
+    truth, and half its length.
+    """
+
+    seen: Tensor
+    level_rows: Tensor
+    off: Tensor
+    half: Tensor
+
+    def to(self, device: torch.device | str) -> PreparedEnds:
+        """The same there."""
+        return moved_to(self, device)
+
+
+def prepare_ends(
     coefficient: NDArray[np.int32],
     levels: NDArray[np.int64],
     told: NDArray[np.bool_],
     means_told: NDArray[np.bool_],
     linear: Linear,
-    *,
-    autocast: bool = False,
-) -> Tensor:
-    """(B,): mean squared error per value of each picture, were streams to end here.
-
-    coefficient, told: (B, h, w, 48). levels, means_told: (B,).
-    """
+) -> PreparedEnds:
+    """coefficient, told: (B, h, w, 48). levels, means_told: (B,). See `intervals`."""
     parts = split(coefficient)
     blocks = parts[-1]
     seen = np.empty((*coefficient.shape[:3], FEATURES + SYMBOLS), np.float32)
@@ -103,12 +121,26 @@ def squared_errors(
     seen[..., :FEATURES] /= SIGNED.unit
     seen[..., FEATURES:-CHANNELS] = symbols_of(blocks, BLOCK, levels, len(parts) - 2).change * told
     seen[..., -CHANNELS:] = told
-    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=autocast):
-        logits = model(network_input(seen), level_index(levels))
+    off = middle - coefficient.astype(np.float32)
+    return PreparedEnds(
+        torch.from_numpy(seen),
+        level_index(levels),
+        torch.from_numpy(off),
+        torch.from_numpy(half),
+    )
+
+
+def errors_of(model: PictureEstimator, ends: PreparedEnds, *, autocast: bool = False) -> Tensor:
+    """(B,): mean squared error per value of each picture, were streams to end here.
+
+    Both on one device. autocast: convolve in bfloat16, which holds activations and features
+    exactly.
+    """
+    with torch.autocast(ends.seen.device.type, dtype=torch.bfloat16, enabled=autocast):
+        logits = model(network_input(ends.seen), ends.level_rows)
     place = torch.tanh(logits.float()).permute(0, 2, 3, 1)
-    off = torch.from_numpy(middle - coefficient.astype(np.float32))
-    gain = torch.from_numpy(GAIN.astype(np.float32))
-    errors: Tensor = ((off + torch.from_numpy(half) * place) * gain).square().mean((1, 2, 3))
+    gain = torch.from_numpy(GAIN.astype(np.float32)).to(place.device)
+    errors: Tensor = ((ends.off + ends.half * place) * gain).square().mean((1, 2, 3))
     return errors
 
 
@@ -122,26 +154,23 @@ def new_estimator(
     return model
 
 
-def _errors(
-    model: PictureEstimator, batch: Batch, random: np.random.Generator, linear: Linear
-) -> Tensor:
-    """(B,): of streams that end anywhere within the levels of a batch."""
+def any_ends(batch: Batch, random: np.random.Generator, linear: Linear) -> PreparedEnds:
+    """Of streams that end anywhere within the levels of a batch."""
     height, width = batch.coefficients.shape[1:3]
     means_told = random.random(len(batch.levels)) < MEANS_TOLD
     told = np.concatenate(
         [random_prefix(level, 1, height, width, random) for level in batch.levels.tolist()]
     )
     told &= means_told[:, None, None, None]
-    return squared_errors(
-        model, batch.coefficients, batch.levels, told, means_told, linear, autocast=True
-    )
+    return prepare_ends(batch.coefficients, batch.levels, told, means_told, linear)
 
 
 @torch.no_grad()
 def look(model: PictureEstimator, batches: Batches, linear: Linear) -> None:
     """Evaluates the model on what it is trained on, as calibrate() wants it."""
     for _ in range(CALIBRATION_BATCHES):
-        _errors(model, batches.some(), batches.random, linear)
+        ends = any_ends(batches.some(), batches.random, linear)
+        errors_of(model, ends, autocast=True)
 
 
 def train_estimator(
@@ -153,10 +182,13 @@ def train_estimator(
 ) -> None:
     """Trains for the settings' minutes; the checkpoint is `estimator.checkpoint.pt`."""
 
-    def loss_of(indices: NDArray[np.int64]) -> tuple[Tensor, dict[str, float]]:
-        mse = _errors(model, batches.draw(indices), batches.random, linear)
+    def loss_of(ends: PreparedEnds) -> tuple[Tensor, dict[str, Tensor]]:
+        mse = errors_of(model, ends.to(settings.device), autocast=True)
         psnr_db = 10 * torch.log10(255**2 / (mse.detach() + LEAST_MSE))
-        return torch.log(mse + LEAST_MSE).mean(), {"psnr_db": float(psnr_db.mean())}
+        return torch.log(mse + LEAST_MSE).mean(), {"psnr_db": psnr_db.mean()}
 
+    feed = Feed(batches, partial(any_ends, linear=linear), settings.workers)
+    model.to(settings.device)
     optimisers = optimisers_for(model, settings.peak_rate, muon_rate)
-    train("estimator", model, loss_of, batches.count, settings, optimisers)
+    train("estimator", model, loss_of, batches.count, settings, optimisers, feed)
+    model.to("cpu")

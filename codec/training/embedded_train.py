@@ -10,11 +10,11 @@ other, so they may train at the same time in processes that share the folder:
     testbed train embedded ... --part estimator --estimator-width 192 --estimator-blocks 5 &
     wait; testbed train embedded ... --minutes 0        # writes the weights and the manifest
 
-What was interrupted goes on from its last checkpoint. `--start-from` begins with the networks of a
-finished run, which may be smaller, or with those of a weights file: `--start-from codec/weights`
-goes on from what ships; `--minutes 0` then keeps the networks that were not trained on. `--streams
-reversible` trains a predictor for reversible streams alone. `--ablate` trains a crippled predictor
-and prints what it costs.
+With a GPU: `--device cuda --workers 8`. What was interrupted goes on from its last checkpoint.
+`--start-from` begins with the networks of a finished run, which may be smaller, or with those of a
+weights file: `--start-from codec/weights` goes on from what ships; `--minutes 0` then keeps the
+networks that were not trained on. `--streams reversible` trains a predictor for reversible streams
+alone. `--ablate` trains a crippled predictor and prints what it costs.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ from codec.training.embedded_start import (
     earlier_networks,
     earlier_size,
 )
-from codec.training.loop import LoopSettings, add_loop_arguments
+from codec.training.loop import LoopSettings, add_loop_arguments, at_least
 from codec.training.manifest import earlier_manifest
 
 PARTS = ("predictor", "estimator")
@@ -125,7 +125,7 @@ def train_part(part: str, options: argparse.Namespace, data: EmbeddedData, linea
         minutes *= PREDICTOR_SHARE if part == "predictor" else 1 - PREDICTOR_SHARE
     settings = LoopSettings(
         options.out, minutes, run_of(part, options, data, linear), options.batch,
-        options.peak_rate, options.seed,
+        options.peak_rate, options.seed, options.device, workers=options.workers,
     )  # fmt: skip
     muon_rate = _muon_rate(part, options)
     name = _name(part, options)
@@ -178,6 +178,14 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     )
     add_loop_arguments(parser, peak_rate=1e-3, batch=42)
     parser.add_argument("--photos", type=Path, help="folder of PNG photographs to crop from")
+    parser.add_argument(
+        "--device", choices=("cpu", "cuda"), default="cpu", help="where networks are trained"
+    )
+    parser.add_argument(
+        "--workers", type=at_least(0), default=0,
+        help="processes that make batches ahead (a GPU waits for 0); pictures come in another "
+        "order than without",
+    )  # fmt: skip
     parser.add_argument("--part", choices=("both", *PARTS), default="both")
     parser.add_argument(
         "--kind", choices=KINDS, default="thumbnails",
@@ -234,6 +242,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     for blocks in (options.blocks, options.estimator_blocks):
         if blocks is not None and not 0 <= blocks <= MOST_BLOCKS:
             parser.error(f"expected 0 to {MOST_BLOCKS} blocks")
+    if options.device == "cuda" and not torch.cuda.is_available():
+        parser.error("--device cuda: torch finds no GPU that it can use")
     if options.minutes == 0 and options.part != "both":
         parser.error("--minutes 0 writes the weights of both parts: leave --part out")
     return options
@@ -275,6 +285,8 @@ def _command(part: str, options: argparse.Namespace) -> str:
         words += [f"--head-width {options.head_width}"]
     words += [f"--peak-rate {options.peak_rate:g} --muon-rate {_muon_rate(part, options):g}"]
     words += [f"--batch {options.batch} --seed {options.seed}"]
+    words += [f"--device {options.device}"] if options.device != "cpu" else []
+    words += [f"--workers {options.workers}"] if options.workers else []
     words += [f"--ablate {options.ablate}"] if options.ablate != "none" else []
     return " ".join(words)
 

@@ -6,9 +6,10 @@ import argparse
 import csv
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -33,7 +34,8 @@ class LoopSettings:
     """How long and how: `minutes` of wall clock, checkpoints and log under `folder`.
 
     `run` says in words what is trained on what; a checkpoint of another run is not continued.
-    `start_from` is the folder of a finished run whose networks are the starting point.
+    `start_from` is the folder of a finished run whose networks are the starting point. `workers`
+    are processes that make batches ahead, where a training can do with them.
     """
 
     folder: Path
@@ -44,6 +46,7 @@ class LoopSettings:
     seed: int = 1
     device: str = "cpu"
     start_from: Path | None = None
+    workers: int = 0
 
 
 def above_zero(text: str) -> float:
@@ -84,11 +87,11 @@ def settings_of(options: argparse.Namespace, run: str) -> LoopSettings:
     )
 
 
-def shuffled_batches(count: int, batch: int, seed: int) -> Iterator[NDArray[np.int64]]:
+def shuffled_batches(count: int, batch: int, *seed: int) -> Iterator[NDArray[np.int64]]:
     """Index batches without end, each epoch in an order of its own."""
     epoch = 0
     while True:
-        order = np.random.default_rng([seed, epoch]).permutation(count)
+        order = np.random.default_rng([*seed, epoch]).permutation(count)
         for start in range(0, count - batch + 1, batch):
             yield order[start : start + batch]
         epoch += 1
@@ -97,15 +100,17 @@ def shuffled_batches(count: int, batch: int, seed: int) -> Iterator[NDArray[np.i
 def train(
     name: str,
     model: nn.Module,
-    loss_of: Callable[[NDArray[np.int64]], tuple[Tensor, dict[str, float]]],
+    loss_of: Callable[[Any], tuple[Tensor, Mapping[str, float | Tensor]]],
     count: int,
     settings: LoopSettings,
     optimisers: Sequence[torch.optim.Optimizer] | None = None,
+    feed: Callable[[int], Iterator[Any]] | None = None,
 ) -> None:
     """Minimises `loss_of(indices)` over `count` items until the time is up.
 
     optimisers: whose rates, as they are now, are the highest ones; AdamW if not given. The gradient
-    of what each of them moves is cut to a norm of one.
+    of what each of them moves is cut to a norm of one. feed: from a seed to what `loss_of` takes in
+    the place of indices.
 
     The learning rate warms up over 2 % of the time and then falls along a cosine to zero, by the
     clock and not by steps, so that any budget gives a finished network. A checkpoint every minute
@@ -122,7 +127,7 @@ def train(
     peak_rates = [float(group["lr"]) for group in groups]
     used_s, step = 0.0, 0
     if checkpoint.exists():
-        saved = torch.load(checkpoint, weights_only=True)
+        saved = torch.load(checkpoint, weights_only=True, map_location="cpu")
         if saved["run"] != settings.run:
             raise SystemExit(
                 f"{checkpoint} is of another run; choose another --out\n"
@@ -140,10 +145,13 @@ def train(
         groups = [group for optimiser in optimisers for group in optimiser.param_groups]
         used_s, step = saved["used_s"], saved["step"]
     elif settings.start_from is not None:
-        earlier = torch.load(settings.start_from / checkpoint.name, weights_only=True)
+        earlier = torch.load(
+            settings.start_from / checkpoint.name, weights_only=True, map_location="cpu"
+        )
         model.load_state_dict(earlier["model"])
     budget_s = 60.0 * settings.minutes
-    batches = shuffled_batches(count, settings.batch, settings.seed + step)
+    seed = settings.seed + step
+    batches = feed(seed) if feed else shuffled_batches(count, settings.batch, seed)
     started = saved_at = time.monotonic() - used_s
     model.train()
     with Progress(*COLUMNS, console=Console(stderr=True)) as progress:
@@ -192,10 +200,13 @@ def save(
     partial.replace(path)
 
 
-def log(folder: Path, name: str, step: int, elapsed_s: float, figures: dict[str, float]) -> str:
+def log(
+    folder: Path, name: str, step: int, elapsed_s: float, values: Mapping[str, float | Tensor]
+) -> str:
     """Appends a row to <name>.csv; returns the same in words."""
     path = folder / f"{name}.csv"
     new = not path.exists()
+    figures = {key: float(value) for key, value in values.items()}
     with path.open("a", newline="") as file:
         writer = csv.writer(file)
         if new:
