@@ -10,6 +10,7 @@ import pytest
 from codec.embedded.adaptation import (
     CHANNEL_ROWS,
     INPUTS,
+    MOST_WEIGHT,
     REFINEMENT,
     ROWS,
     SIGN,
@@ -22,7 +23,7 @@ from codec.embedded.adaptation import (
 )
 from codec.embedded.bin_engine import PROBABILITY_ONE
 from codec.embedded.pass_coder import probability_of_logit
-from codec.embedded.schedule import BLOCK
+from codec.embedded.schedule import BLOCK, passes, told_by
 from codec.fixed_point import BIN_LOGIT
 
 UNIT = BIN_LOGIT.unit
@@ -86,9 +87,9 @@ def test_integers_follow_the_description_in_floating_point() -> None:
         sign = int(random.choice([-1, 1])) if what == REFINEMENT else 1
         logit = int(random.integers(-3000, 3000))
         bit = int(random.random() < 1 / (1 + math.exp(-0.7 * logit / UNIT - 0.5)))
-        look_around(mixer.bin, known, (y, x), channel, partners, plane)
-        z = corrected(mixer.weights, mixer.bin, what, channel, 3, logit, sign)
-        learn(mixer.weights, mixer.bin, p1_of(z), bit)
+        look_around(mixer.scratch, known, (y, x), channel, partners, plane)
+        z = corrected(mixer.weights, mixer.scratch, what, channel, 3, logit, sign)
+        learn(mixer.weights, mixer.scratch, p1_of(z), bit)
         p = reference.bin(
             known, (y, x), channel, partners, plane, 3, what, logit, sign, bit
         )  # fmt: skip
@@ -100,10 +101,10 @@ def test_integers_follow_the_description_in_floating_point() -> None:
 def test_a_fresh_mixer_says_what_the_network_says() -> None:
     mixer, known = new_mixer(adaptive=True), np.full((3, 3, 48), 5, np.int32)
     assert mixer.weights.shape == (ROWS, INPUTS + 1)
-    look_around(mixer.bin, known, (1, 1), 7, (23, 39), 0)
+    look_around(mixer.scratch, known, (1, 1), 7, (23, 39), 0)
     for logit in (BIN_LOGIT.low, -77, 0, 513, BIN_LOGIT.high):
         for what in (SIGNIFICANCE, REFINEMENT, SIGN):
-            assert corrected(mixer.weights, mixer.bin, what, 7, 2, logit, -1) == logit
+            assert corrected(mixer.weights, mixer.scratch, what, 7, 2, logit, -1) == logit
 
 
 def bits_of(logits: np.ndarray, bits: np.ndarray) -> tuple[float, float]:
@@ -111,12 +112,12 @@ def bits_of(logits: np.ndarray, bits: np.ndarray) -> tuple[float, float]:
     mixer, known = new_mixer(adaptive=True), np.zeros((1, 1, 48), np.int32)
     cost = [0.0, 0.0]
     for logit, bit in zip(logits.tolist(), bits.tolist(), strict=True):
-        look_around(mixer.bin, known, (0, 0), 5, (21, 37), 0)
-        z = corrected(mixer.weights, mixer.bin, SIGNIFICANCE, 5, 3, logit, 1)
+        look_around(mixer.scratch, known, (0, 0), 5, (21, 37), 0)
+        z = corrected(mixer.weights, mixer.scratch, SIGNIFICANCE, 5, 3, logit, 1)
         for k, each in enumerate((z, logit)):
             p1 = p1_of(each) / PROBABILITY_ONE
             cost[k] -= math.log2(p1 if bit else 1 - p1)
-        learn(mixer.weights, mixer.bin, p1_of(z), bit)
+        learn(mixer.weights, mixer.scratch, p1_of(z), bit)
     return cost[0] / len(bits), cost[1] / len(bits)
 
 
@@ -135,18 +136,64 @@ def test_a_network_that_is_wrong_about_a_picture_is_put_right(gain: float, offse
         assert (plain - adapted) > 0.85 * (plain - ideal)
 
 
-def test_weights_stay_bounded_whatever_comes() -> None:
-    """Contradictions without end do not run out of the integers."""
+def test_weights_stop_at_their_bound() -> None:
+    """Pushed outwards at the largest rate from just below it; the logit is clipped."""
     mixer, known = new_mixer(adaptive=True), np.full((3, 3, 48), 1 << 20, np.int32)
-    for k in range(20000):
-        look_around(mixer.bin, known, (1, 1), 5, (21, 37), 0)
-        what = (SIGNIFICANCE, SIGN)[k % 2]
-        z = corrected(mixer.weights, mixer.bin, what, 5, 3, BIN_LOGIT.low, 1)
-        assert BIN_LOGIT.low <= z <= BIN_LOGIT.high
-        learn(mixer.weights, mixer.bin, p1_of(z), (k // 500) % 2)
-    assert np.abs(mixer.weights[:, :INPUTS]).max() <= 1 << 24
+    mixer.weights[:, :INPUTS] = MOST_WEIGHT - 1
+    for bit, top in ((1, BIN_LOGIT.high), (0, BIN_LOGIT.high)):
+        look_around(mixer.scratch, known, (1, 1), 5, (21, 37), 0)
+        z = corrected(mixer.weights, mixer.scratch, SIGN, 5, 3, BIN_LOGIT.high, 1)
+        assert z == top
+        # As if it had been taken for nearly impossible, and the other way round.
+        learn(mixer.weights, mixer.scratch, PROBABILITY_ONE - 1 if bit == 0 else 1, bit)
+        used = mixer.weights[mixer.scratch[-2:], :2]
+        assert (used == MOST_WEIGHT).all() if bit == 1 else (used < MOST_WEIGHT).all()
+    mixer.weights[:, :INPUTS] = 1 - MOST_WEIGHT
+    look_around(mixer.scratch, known, (1, 1), 5, (21, 37), 0)
+    assert corrected(mixer.weights, mixer.scratch, SIGN, 5, 3, BIN_LOGIT.high, 1) == BIN_LOGIT.low
+    learn(mixer.weights, mixer.scratch, PROBABILITY_ONE - 1, 0)
+    assert (mixer.weights[mixer.scratch[-2:], :2] == -MOST_WEIGHT).all()
 
 
-def test_rows_of_channels_and_textures_do_not_overlap() -> None:
-    assert ROWS - CHANNEL_ROWS == 3 * TEXTURES * 8
-    assert new_mixer(adaptive=False).weights.shape[0] == 0
+def test_every_channel_group_kind_of_bin_and_texture_has_a_row_of_its_own() -> None:
+    mixer = new_mixer(adaptive=True)
+    of_channels: dict[int, set[tuple[int, int]]] = {}
+    of_textures: dict[int, set[tuple[int, int, int]]] = {}
+    for step in {(s.part, s.group): s for s in passes(3) if s.level == 0}.values():
+        told = told_by(step, grey=False)
+        for i, channel in enumerate(told.channels.tolist()):
+            for texture in range(TEXTURES):
+                # Steps of one plane: log2(2) is one texture.
+                known = np.zeros((3, 3, step.kind.channels), np.int32)
+                known[[0, 2, 1, 1], [1, 1, 0, 2], channel] = [
+                    (1 << min(2, max(0, texture - 2 * k))) - 1 for k in range(4)
+                ]
+                number = told.first_channel + channel
+                look_around(mixer.scratch, known, (1, 1), channel, tuple(told.partners[i]), 0)
+                for what in (SIGNIFICANCE, REFINEMENT, SIGN):
+                    corrected(mixer.weights, mixer.scratch, what, number, told.group, 0, 1)
+                    row, texture_row = mixer.scratch[-2:].tolist()
+                    of_channels.setdefault(row, set()).add((number, what))
+                    of_textures.setdefault(texture_row, set()).add((told.group, what, texture))
+    assert all(len(each) == 1 for each in (*of_channels.values(), *of_textures.values()))
+    # Blocks' means are told elsewhere: of 60 channels 57.
+    assert len(of_channels) == 3 * 57
+    assert len(of_textures) == 3 * 8 * TEXTURES
+    assert max(of_channels) == CHANNEL_ROWS - 1
+    assert (min(of_textures), max(of_textures)) == (CHANNEL_ROWS, ROWS - 1)
+
+
+def test_what_was_learnt_before_is_where_it_begins() -> None:
+    start = np.arange(ROWS * INPUTS).reshape(ROWS, INPUTS)
+    mixer = new_mixer(adaptive=True, start=start)
+    assert np.array_equal(mixer.weights[:, :INPUTS], start)
+    # One bin moves it a tenth as far as it would move a fresh one.
+    steps = []
+    for each in (mixer, new_mixer(adaptive=True)):
+        each.weights[:, :INPUTS] = 0
+        look_around(each.scratch, np.zeros((1, 1, 48), np.int32), (0, 0), 5, (21, 37), 0)
+        corrected(each.weights, each.scratch, SIGN, 5, 3, 0, 1)
+        learn(each.weights, each.scratch, PROBABILITY_ONE // 2, 1)
+        steps.append(each.weights[each.scratch[-1], 1] / 2**20)
+    assert steps == pytest.approx([0.5 * (0.002 + 2 / 4100), 0.5 * 0.022], rel=0.01)
+    assert new_mixer(adaptive=False, start=start).weights.shape[0] == 0

@@ -156,7 +156,7 @@ def test_slices_and_few_layers_are_as_ever(codec: EmbeddedCodec, samples: list[I
     assert all(len(layer.parts) == 6 for layer in encoded.layers)
     (found,) = codec.decode_batch([whole(encoded)])
     assert found.image is not None
-    # As the same part alone, but for its header and the predictor, which is that of photographs.
+    # As the same part alone, but for its header and the predictor and correction of photographs.
     assert mse(found.image[32:, :32], picture[32:, :32]) < 40
     assert mse(found.image, picture) < 40
     together = codec.encode_batch([samples[0], picture[32:, :32], samples[2]])

@@ -3,7 +3,8 @@
     zero order     bits if every bin of a part's channel and level had its own frequency as
                    probability
     contexts_h266  bits if the networks' probabilities drove H.266's coder, 6 bits of them
-    networks       bits of the networks' probabilities, 16 bits of them: what is used
+    networks       bits of the networks' probabilities, 16 bits of them: what is used, corrected
+                   in some pictures (adaptation.py)
     middles        quality if every coefficient were shown at its interval's middle
     estimator      quality of the expected coefficients: what is shown
 
@@ -22,6 +23,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from codec.embedded.adaptation import REFINEMENT, SIGN, SIGNIFICANCE
 from codec.embedded.bin_engine import PROBABILITY_ONE, start_encoder, worst_case_bytes
 from codec.embedded.pass_coder import MOST_BINS, probability_of_logit
 from codec.embedded.profile import EmbeddedProfile
@@ -30,8 +32,6 @@ from codec.embedded.schedule import Pass, places_with, told_by
 from codec.embedded.transform import CHANNELS
 from codec.embedded.walk import Walk
 from codec.fixed_point import BIN_LOGIT
-
-NONZERO, SIGN, REFINEMENT = 0, 1, 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +64,8 @@ def h266_bits() -> NDArray[np.float64]:
 def level_bits(profile: EmbeddedProfile, pictures: NDArray[np.uint8]) -> list[LevelBits]:
     """Of pictures (B, H, W, 3) of one size, taken for coloured ones, from the first level on.
 
-    As the networks say, also of photographs: without what adaptation.py makes of it. Escapes beyond
-    a first level's step are not counted.
+    As the networks say, without what adaptation.py makes of it. Escapes beyond a first level's step
+    are not counted.
     """
     truth = analyse(pictures)
     count, height, width = pictures.shape[:3]
@@ -104,7 +104,7 @@ class _Counted:
             bits = np.abs(values) >> plane & np.where(was_zero, -1, 1) != 0
             half = logits.shape[-1] // 2
             for kind, ones, chosen, at in (
-                (NONZERO, bits, was_zero, output),
+                (SIGNIFICANCE, bits, was_zero, output),
                 (REFINEMENT, bits, ~was_zero, output),
                 (SIGN, values > 0, was_zero & bits, half + output),
             ):

@@ -4,7 +4,7 @@
                                 |
        level by level, part by part, group by group, even places before odd:
           what is known --PlanePredictor--> P(bin = 1) --arithmetic coder--> STREAM
-          (in photographs P is corrected by the bins told: adaptation.py)      |
+          (P may be corrected by the bins told before: adaptation.py)          |
                           cut at the ends of layers: BASE, eight refinements   v
 
     any prefix --the same--> what is known --PictureEstimator--> expected coefficients --> picture
@@ -40,7 +40,7 @@ from codec.base import (
 )
 from codec.embedded.bin_engine import decoder_input
 from codec.embedded.coding import Alike, decode_alike, encode_alike, in_batches
-from codec.embedded.profile import EmbeddedProfile, is_photograph
+from codec.embedded.profile import EmbeddedProfile
 from codec.embedded.schedule import LAYER_NAMES
 from codec.embedded.slices import (
     Box,
@@ -187,14 +187,15 @@ class _Work:
 
 def alike_of(box: Box, header: PictureHeader, profile: EmbeddedProfile) -> Alike:
     """How a slice of a picture with this header is coded."""
+    whole = (header.height, header.width)
     return Alike(
         box.height,
         box.width,
         header.grey,
         header.reversible,
         header.version == STEPPED_VERSION,
-        profile.predictor_for(header.height, header.width, reversible=header.reversible),
-        is_photograph(header.height, header.width),
+        profile.predictor_for(*whole, reversible=header.reversible),
+        profile.adaptive_for(*whole, reversible=header.reversible),
     )
 
 

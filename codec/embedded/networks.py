@@ -23,7 +23,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from codec.convolution import (
@@ -200,7 +202,13 @@ class PartPredictor(nn.Module):
 
 
 class PlanePredictor(nn.Module):
-    """`details` for the stages of the pyramid, `blocks` for the blocks; the root has constants."""
+    """`details` for the stages of the pyramid, `blocks` for the blocks; the root has constants.
+
+    correction: where the weights begin that correct what it says (adaptation.new_mixer), if it
+    comes with such.
+    """
+
+    correction: NDArray[np.int64] | None = None
 
     def __init__(
         self,

@@ -1,6 +1,6 @@
 """The bins of one pass: significance, sign, refinement, each with the probability predicted for it.
 
-Of photographs the prediction is corrected by what was told before (adaptation.py).
+The prediction may be corrected by what was told before (adaptation.py).
 
 For each place of the pass's parity, row by row, and each of its channels:
 
@@ -103,7 +103,7 @@ def encode_pass(
     height, width = truth.shape[:2]
     half = logits.shape[2] // 2
     channels, planes, outputs, partners = told.channels, told.planes, told.outputs, told.partners
-    weights, bin_ = mixer.weights, mixer.bin
+    weights, scratch = mixer.weights, mixer.scratch
     adaptive = weights.shape[0] > 0
     first_channel, group, begins = told.first_channel, told.group, told.begins
     for y in range(height):
@@ -118,20 +118,21 @@ def encode_pass(
                 number = first_channel + channel
                 if adaptive:
                     others = (partners[i, 0], partners[i, 1])
-                    look_around(bin_, known, (y, x), channel, others, plane)
+                    look_around(scratch, known, (y, x), channel, others, plane)
                     what = SIGNIFICANCE if was_zero else REFINEMENT
-                    z = corrected(weights, bin_, what, number, group, z, sign)
+                    outwards = 1 if known[y, x, channel] >= 0 else -1
+                    z = corrected(weights, scratch, what, number, group, z, outwards)
                 bit = np.int64(magnitude != 0) if was_zero else magnitude & 1
                 encode_bin(state, buffer, p1[z - _LOW], bit)
                 if adaptive:
-                    learn(weights, bin_, p1[z - _LOW], bit)
+                    learn(weights, scratch, p1[z - _LOW], bit)
                 if was_zero and bit != 0:
                     z = int(logits[y, x, half + output])
                     if adaptive:
-                        z = corrected(weights, bin_, SIGN, number, group, z, 1)
+                        z = corrected(weights, scratch, SIGN, number, group, z, 1)
                     encode_bin(state, buffer, p1[z - _LOW], np.int64(sign > 0))
                     if adaptive:
-                        learn(weights, bin_, p1[z - _LOW], np.int64(sign > 0))
+                        learn(weights, scratch, p1[z - _LOW], np.int64(sign > 0))
                     if begins:
                         for _ in range(magnitude - 1):
                             encode_bin(state, buffer, MORE, 1)
@@ -158,7 +159,7 @@ def decode_pass(
     height, width = known.shape[:2]
     half = logits.shape[2] // 2
     channels, planes, outputs, partners = told.channels, told.planes, told.outputs, told.partners
-    weights, bin_ = mixer.weights, mixer.bin
+    weights, scratch = mixer.weights, mixer.scratch
     adaptive = weights.shape[0] > 0
     first_channel, group, begins = told.first_channel, told.group, told.begins
     for y in range(height):
@@ -172,19 +173,20 @@ def decode_pass(
                 number = first_channel + channel
                 if adaptive:
                     others = (partners[i, 0], partners[i, 1])
-                    look_around(bin_, known, (y, x), channel, others, plane)
+                    look_around(scratch, known, (y, x), channel, others, plane)
                     what = SIGNIFICANCE if was_zero else REFINEMENT
-                    z = corrected(weights, bin_, what, number, group, z, sign)
+                    outwards = 1 if known[y, x, channel] >= 0 else -1
+                    z = corrected(weights, scratch, what, number, group, z, outwards)
                 bit = decode_bin(state, data, p1[z - _LOW])
                 if adaptive:
-                    learn(weights, bin_, p1[z - _LOW], bit)
+                    learn(weights, scratch, p1[z - _LOW], bit)
                 if was_zero and bit != 0:
                     z = int(logits[y, x, half + output])
                     if adaptive:
-                        z = corrected(weights, bin_, SIGN, number, group, z, 1)
+                        z = corrected(weights, scratch, SIGN, number, group, z, 1)
                     plus = decode_bin(state, data, p1[z - _LOW])
                     if adaptive:
-                        learn(weights, bin_, p1[z - _LOW], plus)
+                        learn(weights, scratch, p1[z - _LOW], plus)
                     sign = 1 if plus != 0 else -1
                     steps = 1
                     if begins:

@@ -5,6 +5,8 @@ predictor.*   a PlanePredictor (networks.py, codec.convolution): of small pictur
 photographs.* one of pictures that are photographs (is_photograph)
 reversible.*  reversible_photographs.*   those of streams of the reversible transform
 estimator.*   the PictureEstimator
+*.correction  int32 (ROWS, INPUTS), where the correction of a predictor begins (adaptation.py), if
+              it comes with one
 linear        int16 (10, 48, 48, 3, 3), the linear prediction of blocks (knowledge.block_features)
 detail_linear int16 (13, 9, 3, 3, 3), that of the pyramid's details (knowledge.detail_features)
 """
@@ -19,6 +21,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from codec.embedded.adaptation import INPUTS, MOST_WEIGHT, ROWS
 from codec.embedded.knowledge import (
     DETAIL_LINEAR_SHAPE,
     LINEAR_SHAPE,
@@ -32,6 +35,8 @@ from codec.embedded.networks import (
 )
 from codec.embedded.schedule import FIRST_BLOCK_LEVEL, level_row
 
+CORRECTION = "correction"
+"""What the weights file calls where a predictor's correction begins."""
 SMALL_PIXELS = 64 * 64
 """Whole pictures of up to so many pixels are taken for thumbnails like CIFAR-10's: they hold more
 detail per pixel than photographs do."""
@@ -76,11 +81,19 @@ class EmbeddedProfile:
     """A PictureEstimator, or what takes its place in an ablation."""
     linear: NDArray[np.int16]
     detail_linear: NDArray[np.int16]
+    corrects: bool = True
+    """False, for comparison: nothing is corrected."""
 
     def predictor_for(self, height: int, width: int, *, reversible: bool) -> PlanePredictor:
         """Of a whole picture of so many pixels, and of its transform."""
         name = predictor_name(photographs=is_photograph(height, width), reversible=reversible)
         return self.predictors[serving(name, self.predictors)]
+
+    def adaptive_for(self, height: int, width: int, *, reversible: bool) -> bool:
+        """Whether what that predictor says is corrected: of photographs, and if it comes with where
+        to begin. Of other pictures there are too few bins to learn from nothing."""
+        predictor = self.predictor_for(height, width, reversible=reversible)
+        return self.corrects and (is_photograph(height, width) or predictor.correction is not None)
 
     def block_features(
         self, known: NDArray[np.int32], means: NDArray[np.int32], level: int
@@ -115,8 +128,21 @@ def embedded_profile_from_tensors(
     return EmbeddedProfile(
         name,
         sha256,
-        {each: exact_predictor(state) for each, state in there.items()},
+        {each: _predictor(each, state) for each, state in there.items()},
         exact_estimator(part_of(tensors, "estimator")),
         tensors["linear"].numpy(),
         tensors["detail_linear"].numpy(),
     )
+
+
+def _predictor(name: str, state: dict[str, Tensor]) -> PlanePredictor:
+    network, start = exact_predictor(state), state.get(CORRECTION)
+    if start is not None:
+        if start.dtype != torch.int32 or tuple(start.shape) != (ROWS, INPUTS):
+            raise ValueError(
+                f"{name}.{CORRECTION}: expected int32 {(ROWS, INPUTS)}, found {tuple(start.shape)}"
+            )
+        if int(start.long().abs().max()) > MOST_WEIGHT:
+            raise ValueError(f"{name}.{CORRECTION}: a weight is out of range")
+        network.correction = start.numpy().astype(np.int64)
+    return network

@@ -1,7 +1,8 @@
 """Versions of this profile's bitstream; the paper's profile counts from 1 and reads none.
 
-Versions 8 to 11 are no longer read: they had other transforms, or coded photographs as the networks
-say, without adaptation.py.
+Versions 8 to 11 are no longer read: they had other transforms, or coded all pictures as the
+networks say, without adaptation.py. Four bits hold one more number; 15 is kept for streams whose
+version follows in a byte of its own.
 """
 
 IRREVERSIBLE_VERSION = 12

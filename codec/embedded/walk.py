@@ -3,6 +3,7 @@
     for each level, for each part from coarse to fine:
                         features of what is known --trunk--> |
         for each pass:  what this level has told of the part +--head--> logits --> code the pass
+                                    (corrected by the bins told so far: adaptation.py)
 
 A `Walk` holds pictures of one size at the same place of their streams. Their streams may be cut in
 different places: a picture whose stream has ended leaves the walk (`keep`).
@@ -63,7 +64,9 @@ class Walk:
         adaptive: bool = False,
     ) -> None:
         self.profile, self.predictor, self.grey = profile, predictor, grey
-        self.mixers = [new_mixer(adaptive=adaptive) for _ in range(count)]
+        self.mixers = [
+            new_mixer(adaptive=adaptive, start=predictor.correction) for _ in range(count)
+        ]
         self.known: Parts = empty_parts(count, height, width)
         self.stages = len(self.known) - 2
         self.passes = passes(self.stages)

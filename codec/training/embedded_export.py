@@ -104,9 +104,9 @@ def write_embedded(
 
     validation: held-out pictures (N, H, W, 3), coded and decoded by the real codec, reversibly, so
     by the predictor that is for such streams; crops: held-out parts of photographs, likewise for
-    theirs, as the networks say (without adaptation.py, which takes whole photographs). making:
-    data, commands and whatever else the manifest shall tell. Nothing is written unless all are
-    exact.
+    theirs, but without the correction that photographs have (adaptation.py), for which crops are
+    too small. making: data, commands and whatever else the manifest shall tell. Nothing is written
+    unless all are exact.
     """
     profile = embedded_profile_from_tensors(PROFILE, "", tensors)
     figures = {"validation": validation_figures(profile, validation)}

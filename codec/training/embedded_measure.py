@@ -46,7 +46,8 @@ def _coded_bits(
     height, width = pictures.shape[1:3]
     levels, count = levels_of(height, width), len(pictures)
     predictor = profile.predictor_for(height, width, reversible=True)
-    walk = Walk(profile, predictor, count, height, width, grey=grey)
+    adaptive = profile.adaptive_for(height, width, reversible=True)
+    walk = Walk(profile, predictor, count, height, width, grey=grey, adaptive=adaptive)
     # Of what is written only the length is of interest: one buffer serves all.
     values = sum(part[0].size for part in truth)
     buffer = np.empty(worst_case_bytes(values * (len(levels) + MOST_BINS)), np.uint8)

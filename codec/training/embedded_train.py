@@ -38,8 +38,15 @@ from codec.embedded.networks import (
     MOST_WIDTH,
     Size,
 )
-from codec.embedded.profile import STAND_INS, predictor_name
+from codec.embedded.profile import (
+    CORRECTION,
+    STAND_INS,
+    embedded_profile_from_tensors,
+    predictor_name,
+)
 from codec.training import embedded_estimator, embedded_predictor
+from codec.training.embedded_correction import PICTURES as CORRECTION_PICTURES
+from codec.training.embedded_correction import learnt_correction
 from codec.training.embedded_data import (
     KINDS,
     LEAST_BATCH,
@@ -82,6 +89,9 @@ STREAMS = ("all", REVERSIBLE)
 """What a predictor may be for."""
 NETWORKS = (*STAND_INS, "estimator")
 """Names of checkpoints, and of what the weights file holds."""
+THUMBNAILS_REVERSIBLE = predictor_name(photographs=False, reversible=True)
+"""The predictor whose correction begins with what was learnt from the training's pictures: only of
+reversible streams, for which all predictors are trained, does it bring much."""
 OF_PHOTOGRAPHS = {predictor_name(photographs=True, reversible=each) for each in (False, True)}
 PREDICTOR_SHARE = 0.55
 """Of the minutes, if both parts are trained."""
@@ -342,6 +352,12 @@ def export(options: argparse.Namespace, data: EmbeddedData, linear: Linear) -> d
         making["kept_of_started_from"] = list(kept)
     tensors = embedded_tensors({name: each.model for name, each in found.items()}, linear)
     tensors |= {f"{name}.{key}": v for name, state in kept.items() for key, v in state.items()}
+    if THUMBNAILS_REVERSIBLE in found:
+        profile = embedded_profile_from_tensors(PROFILE, "", tensors)
+        pictures = data.train[:CORRECTION_PICTURES]
+        start = learnt_correction(profile, profile.predictors[THUMBNAILS_REVERSIBLE], pictures)
+        tensors[f"{THUMBNAILS_REVERSIBLE}.{CORRECTION}"] = torch.from_numpy(start)
+        making["correction"] = {THUMBNAILS_REVERSIBLE: f"{len(pictures)} of CIFAR-10's pictures"}
     crops = None
     if OF_PHOTOGRAPHS & {*found, *kept} and options.photos is not None:
         photographs = load_embedded_data(options.cifar, options.photos, options.seed, PHOTOGRAPHS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from rich.table import Table
 
 from codec.embedded.ablation import level_bits, without_estimator
 from codec.embedded.codec import EmbeddedCodec
-from codec.embedded.profile import EmbeddedProfile, is_photograph
+from codec.embedded.profile import EmbeddedProfile
 from testbed.errors import OutputError
 from testbed.images import load_same_size
 from testbed.registry import open_layered_codec
@@ -57,17 +58,18 @@ def _rows(
         ("probabilities of 16 bits (H.266: 6)", "lossless", h266, networks, unit, count),
     ]
     reversible = EmbeddedCodec(profile)
-    if is_photograph(*images[0].shape[:2]):
-        adapted = round(layered_points("", reversible, images, ())[1], 4)
-        rows.append(("correction by what was told", "lossless", networks, adapted, unit, count))
+    if profile.adaptive_for(*images[0].shape[:2], reversible=True):
+        plain = EmbeddedCodec(replace(profile, corrects=False))
+        without, with_it = (
+            round(layered_points("", codec, images, ())[1], 4) for codec in (plain, reversible)
+        )
+        rows.append(("correction by what was told", "lossless", without, with_it, unit, count))
     codecs = (
         ("expected picture", EmbeddedCodec(without_estimator(profile)), reversible),
         ("irreversible transform", reversible, EmbeddedCodec(profile, reversible=False)),
     )
-    for part, without, with_it in codecs:
-        before, after = (
-            layered_points(part, codec, images, RATES_BPP)[0] for codec in (without, with_it)
-        )
+    for part, *compared in codecs:
+        before, after = (layered_points(part, codec, images, RATES_BPP)[0] for codec in compared)
         rows += [
             (
                 part,
