@@ -7,6 +7,9 @@ Who changes the bitstream on purpose raises the version and writes the new hashe
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -17,12 +20,15 @@ from torch import Tensor
 
 from codec.base import ReceivedLayer
 from codec.convolution import ExactConv
-from codec.embedded.codec import EmbeddedCodec
+from codec.embedded.adaptation import CHANNEL_ROWS, INPUTS, ROWS
+from codec.embedded.codec import EmbeddedCodec, alike_of
 from codec.embedded.fitted import FittedCodec
 from codec.embedded.knowledge import DETAIL_LINEAR_SHAPE, LINEAR_SHAPE
 from codec.embedded.networks import ExactLevelBias, PictureEstimator, PlanePredictor, Size
 from codec.embedded.profile import EmbeddedProfile, embedded_profile_from_tensors
+from codec.embedded.slices import Box
 from codec.embedded.versions import IRREVERSIBLE_VERSION, REVERSIBLE_VERSION, STEPPED_VERSION
+from codec.picture_header import PictureHeader
 from testbed.images import load_images
 
 STREAMS = {
@@ -34,6 +40,11 @@ STREAMS = {
 }
 IRREVERSIBLE = "060c636cf7b3937953b5f1388673c850a1f8749cbd4226ed710312f4ba475faf"
 FITTED = "ac718668771339d764ef8e684ef58dc03aff6a3c4ab378e29184528dbc3559b3"
+CORRECTED = [
+    "ed4624ff74f8bdf7f5294f561f0d825ee345adcef0fd8bc875d7ffd26e19ef1c",
+    "a4f7a55fa43d29ecaec944438226bcb487162dc1d6f71decef03ce6013638213",
+    "f5df276704df55dd2aa460cef1f70a4729b0926b5baee8bab09addd7c3f591c0",
+]
 CUT_PICTURES = "01e3f44134b02d01aa8005764356b08c1220d6eb13137f6555c6d83410c8c312"
 
 
@@ -56,7 +67,7 @@ class Counter:
         return torch.from_numpy(values.astype(np.int64) - limit).reshape(shape)
 
 
-def synthetic_profile() -> EmbeddedProfile:
+def synthetic_profile(more: Mapping[str, Tensor] | None = None) -> EmbeddedProfile:
     """Weights whose activations use their range and whose logits lie around -3 .. 3."""
     counter, tensors = Counter(), {}
     networks = {
@@ -78,7 +89,7 @@ def synthetic_profile() -> EmbeddedProfile:
                 tensors[f"{prefix}.{name}.table"] = counter.integers(64, *shape).to(torch.int16)
     tensors["linear"] = counter.integers(60, *LINEAR_SHAPE).to(torch.int16)
     tensors["detail_linear"] = counter.integers(60, *DETAIL_LINEAR_SHAPE).to(torch.int16)
-    return embedded_profile_from_tensors("synthetic", "", tensors)
+    return embedded_profile_from_tensors("synthetic", "", {**tensors, **(more or {})})
 
 
 @pytest.fixture(scope="module")
@@ -149,3 +160,45 @@ def test_cut_streams_show_the_pinned_pictures(codec, pictures) -> None:
     cuts = [len(stream) * k // 8 for k in range(1, 8)]
     decoded = codec.decode_batch([[ReceivedLayer(stream[:cut], False)] for cut in cuts])
     assert sha256(b"".join(each.image.tobytes() for each in decoded)).hexdigest() == CUT_PICTURES
+
+
+def test_slices_of_photographs_and_thumbnails_with_a_correction_are_the_pinned_ones(
+    codec, pictures
+) -> None:
+    """Slices are corrected as parts of a photograph, however small they are."""
+    profile = codec.profile
+    photograph = np.tile(pictures["10_chelsea_288"], (3, 3, 1))[:65, :66]
+    header = PictureHeader(65, 66, 0, False, 32, True, REVERSIBLE_VERSION)
+    assert alike_of(Box(0, 0, 32, 32), header, profile).adaptive
+    thumbnail = header._replace(height=64, width=64)
+    assert not alike_of(Box(0, 0, 32, 32), thumbnail, profile).adaptive
+    (sliced,) = EmbeddedCodec(profile, slice_side=32).encode_batch([photograph])
+
+    begun = deepcopy(profile.predictors["predictor"])
+    begun.correction = Counter().integers(1 << 17, ROWS, INPUTS).numpy()
+    begun.correction[:CHANNEL_ROWS, 0] += 1 << 20
+    learnt = replace(profile, predictors={**profile.predictors, "reversible": begun})
+    assert alike_of(Box(0, 0, 32, 32), thumbnail, learnt).adaptive
+    assert not alike_of(Box(0, 0, 32, 32), thumbnail._replace(reversible=False), learnt).adaptive
+    small = EmbeddedCodec(learnt).encode_batch([pictures["10_chelsea_288"], pictures["grey"]])
+    plain = EmbeddedCodec(replace(learnt, corrects=False)).encode_batch([pictures["grey"]])
+    assert plain[0].layers == codec.encode_batch([pictures["grey"]])[0].layers
+
+    for coder, each, picture in (
+        (codec, sliced, photograph),
+        (EmbeddedCodec(learnt), small[0], pictures["10_chelsea_288"]),
+        (EmbeddedCodec(learnt), small[1], pictures["grey"]),
+    ):
+        (found,) = coder.decode_batch([[layer.whole for layer in each.layers]])
+        assert np.array_equal(found.image, picture)
+    hashes = [layers_hash([layer.data for layer in each.layers]) for each in (sliced, *small)]
+    assert hashes == CORRECTED
+
+
+@pytest.mark.parametrize(
+    "wrong", [torch.zeros(ROWS, INPUTS), torch.zeros(ROWS - 1, INPUTS, dtype=torch.int32),
+              torch.full((ROWS, INPUTS), -(1 << 24) - 1, dtype=torch.int32)],
+)  # fmt: skip
+def test_a_correction_that_does_not_fit_is_refused(wrong: Tensor) -> None:
+    with pytest.raises(ValueError, match=r"photographs\.correction: "):
+        synthetic_profile({"photographs.correction": wrong})
