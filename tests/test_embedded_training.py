@@ -629,10 +629,12 @@ def test_a_second_predictor_is_trained_on_photographs(
     again = [*options, "--start-from", str(tmp_path / "out"), "--out", str(tmp_path / "on")]
     reversible = ["--part", "predictor", "--streams", "reversible", "--minutes", "0.01"]
     embedded_train.main([*again, *reversible])
-    embedded_train.main([*again, *reversible, "--kind", "photographs"])
+    embedded_train.main([*again, *reversible, "--kind", "photographs", "--workers", "1"])
     embedded_train.main([*again, "--minutes", "0.02"])
     manifest = json.loads((tmp_path / "on" / "embedded.json").read_text())
     assert "--streams reversible" in manifest["commands"]["reversible_photographs"]
+    assert "--workers 1" in manifest["commands"]["reversible_photographs"]
+    assert set(manifest["correction"]) == {"reversible"}
     tensors = load_file(tmp_path / "on" / "embedded.safetensors")
     assert set(embedded_profile_from_tensors("all", "", tensors).predictors) == set(STAND_INS)
     # One more training of one of them: the weights' other networks stay as they are.
@@ -646,6 +648,11 @@ def test_a_second_predictor_is_trained_on_photographs(
     after = load_file(tmp_path / "kept" / "embedded.safetensors")
     changed = {key for key in tensors if not torch.equal(tensors[key], after[key])}
     assert changed and {key.split(".")[0] for key in changed} == {"reversible"}
+    assert "reversible.correction" in changed
+    if not torch.cuda.is_available():
+        with pytest.raises(SystemExit):
+            embedded_train.main([*again, *reversible, "--device", "cuda"])
+        assert "torch finds no GPU" in capsys.readouterr().err
     # Not to be taken for both parts.
     for one_part in (["--kind", "photographs"], ["--streams", "reversible"]):
         with pytest.raises(SystemExit):
