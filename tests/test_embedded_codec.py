@@ -342,7 +342,9 @@ def with_photographs(codec) -> EmbeddedCodec:
     network = PlanePredictor(TrainableConv, TrainableLevelBias, *sizes).eval()
     photographs = exact_predictor(network_integers(network))
     return EmbeddedCodec(
-        of_predictors(codec.profile, predictor="predictor", photographs=photographs)
+        of_predictors(
+            codec.profile, predictor="predictor", reversible="reversible", photographs=photographs
+        )
     )
 
 
