@@ -84,6 +84,20 @@ def _note(
 
 
 @kernel
+def _first_corrected(
+    weights: NDArray[np.int64],
+    scratch: NDArray[np.int64],
+    value: Integer,
+    number: Integer,
+    group: Integer,
+    logit: Integer,
+) -> int:
+    """The logit of a coefficient's first bin of a pass; value: what is known of it."""
+    what = REFINEMENT if value != 0 else SIGNIFICANCE
+    return corrected(weights, scratch, what, number, group, logit, 1 if value >= 0 else -1)
+
+
+@kernel
 def encode_pass(
     state: NDArray[np.int64],
     buffer: NDArray[np.uint8],
@@ -119,9 +133,7 @@ def encode_pass(
                 if adaptive:
                     others = (partners[i, 0], partners[i, 1])
                     look_around(scratch, known, (y, x), channel, others, plane)
-                    what = SIGNIFICANCE if was_zero else REFINEMENT
-                    outwards = 1 if known[y, x, channel] >= 0 else -1
-                    z = corrected(weights, scratch, what, number, group, z, outwards)
+                    z = _first_corrected(weights, scratch, known[y, x, channel], number, group, z)
                 bit = np.int64(magnitude != 0) if was_zero else magnitude & 1
                 encode_bin(state, buffer, p1[z - _LOW], bit)
                 if adaptive:
@@ -174,9 +186,7 @@ def decode_pass(
                 if adaptive:
                     others = (partners[i, 0], partners[i, 1])
                     look_around(scratch, known, (y, x), channel, others, plane)
-                    what = SIGNIFICANCE if was_zero else REFINEMENT
-                    outwards = 1 if known[y, x, channel] >= 0 else -1
-                    z = corrected(weights, scratch, what, number, group, z, outwards)
+                    z = _first_corrected(weights, scratch, known[y, x, channel], number, group, z)
                 bit = decode_bin(state, data, p1[z - _LOW])
                 if adaptive:
                     learn(weights, scratch, p1[z - _LOW], bit)
