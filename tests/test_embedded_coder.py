@@ -19,6 +19,7 @@ from codec.embedded.bin_engine import (
     worst_case_bytes,
 )
 from codec.embedded.knowledge import known_of_part
+from codec.embedded.networks import HEAD_OUTPUTS
 from codec.embedded.pass_coder import (
     MOST_BINS,
     MOST_STEPS,
@@ -27,7 +28,16 @@ from codec.embedded.pass_coder import (
     probability_of_logit,
 )
 from codec.embedded.pyramid import Parts, empty_parts
-from codec.embedded.schedule import LAST_LEVEL, MEANS, Pass, first_level, kind_of, passes, told_by
+from codec.embedded.schedule import (
+    BLOCK,
+    LAST_LEVEL,
+    MEANS,
+    Pass,
+    first_level,
+    kind_of,
+    passes,
+    told_by,
+)
 from codec.fixed_point import BIN_LOGIT
 
 
@@ -79,7 +89,8 @@ class Side:
             self._at = (step.level, step.part)
             self.symbols = np.zeros((height, width, 2 * count), np.float32)
         n = len(step.kind.groups[step.group])
-        logits = self.random.integers(-3000, 3000, (height, width, 2 * n)).astype(np.int32)
+        shape = (height, width, HEAD_OUTPUTS * n)
+        logits = self.random.integers(-3000, 3000, shape).astype(np.int32)
         return logits, (known, self.symbols, told_by(step, grey=False), self.mixer)
 
     def state(self) -> tuple[list[np.ndarray], np.ndarray]:
@@ -245,3 +256,36 @@ def test_symbols_say_by_how_much_the_middle_moved() -> None:
         assert np.array_equal(symbols[..., :half][plain], moved[plain])
         assert np.abs(symbols).max() <= 96
     assert steps[-1].level == LAST_LEVEL
+
+
+def test_a_bin_costs_what_the_head_s_outputs_for_it_say() -> None:
+    """By the rule written out place by place: docs/bitstream.md, Networks."""
+    size = (8, 8)
+    random = np.random.default_rng(4)
+    truth = np.rint(random.laplace(0, 12, (*size, 48))).astype(np.int32)
+    truth[..., MEANS] = 0
+    step = next(s for s in passes(2) if s.kind is BLOCK and s.level == 2 and s.parity == 1)
+    kind, n = step.kind, len(step.kind.groups[step.group])
+    logits = random.integers(-6000, 6000, (*size, HEAD_OUTPUTS * n)).astype(np.int32)
+    known = known_of_part(truth[None], kind, step.level)[0]
+    bits, seen = 0.0, set()
+    for y, x in zip(*np.nonzero(np.add.outer(np.arange(8), np.arange(8)) % 2 == 1), strict=True):
+        for k in step.channels:
+            at, plane = list(kind.groups[step.group]).index(k), kind.planes(step.level)[k]
+            fresh, both, positive, plus = logits[y, x].reshape(HEAD_OUTPUTS, n)[:, at].tolist()
+            before, bit = known[y, x, k], abs(truth[y, x, k]) >> plane
+            if before == 0:
+                said = [(fresh, bit > 0)] + [(plus, truth[y, x, k] > 0)] * int(bit > 0)
+            else:
+                said = [(both + (positive if before > 0 else -positive), bit % 2 == 1)]
+            seen.add((int(np.sign(before)), len(said)))
+            for logit, one in said:
+                z = min(max(logit, BIN_LOGIT.low), BIN_LOGIT.high)
+                p1 = probability_of_logit()[z - BIN_LOGIT.low] / PROBABILITY_ONE
+                bits -= np.log2(p1 if one else 1 - p1)
+    assert seen == {(-1, 1), (0, 1), (0, 2), (1, 1)}
+    coder, buffer = start_encoder(), np.empty(worst_case_bytes(64 * 48 * MOST_BINS), np.uint8)
+    symbols = np.zeros((*size, 2 * kind.channels), np.float32)
+    told, mixer = told_by(step, grey=False), new_mixer(adaptive=False)
+    encode_pass(coder, buffer, logits, probability_of_logit(), truth, known, symbols, told, mixer)
+    assert 8 * finish_encoder(coder, buffer) == pytest.approx(bits, abs=24)

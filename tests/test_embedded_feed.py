@@ -16,7 +16,7 @@ from codec.training.embedded_estimator import any_ends, errors_of, new_estimator
 from codec.training.embedded_feed import Feed
 from codec.training.embedded_linear import Linear, fit_linear
 from codec.training.embedded_predictor import (
-    SHARES,
+    EMPHASIS,
     Size,
     bits_of,
     new_predictor,
@@ -27,6 +27,7 @@ from codec.training.embedded_prepared import PartBatch, Prepared, moved_to
 from codec.training.loop import shuffled_batches
 
 PICTURES = 40
+SHARES, WORTH = EMPHASIS["all"].shares, EMPHASIS["all"].worth
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +72,7 @@ def test_processes_draw_alike_and_each_in_its_order(data: EmbeddedData) -> None:
 def test_prepared_batches_come_through_processes_as_they_are(
     data: EmbeddedData, linear: Linear
 ) -> None:
-    make = partial(prepared_batch, linear=linear, ablation="none")
+    make = partial(prepared_batch, linear=linear, ablation="none", worth_of=WORTH)
     model = new_predictor(1, Size(16, 1, 8)).eval()
     (found,) = islice(Feed(Batches(data, SHARES, 26, 3), make, workers=1)(5), 1)
     batches = Batches(data, SHARES, 26, 3)
@@ -90,7 +91,7 @@ def test_prepared_batches_come_through_processes_as_they_are(
 
 def test_weights_and_worths_are_those_of_the_pictures(data: EmbeddedData, linear: Linear) -> None:
     batch = Batches(data, SHARES, 26, 3).some()
-    prepared = prepared_batch(batch, np.random.default_rng(0), linear, "none")
+    prepared = prepared_batch(batch, np.random.default_rng(0), linear, "none", WORTH)
     assert prepared.weights.numpy() == pytest.approx(batch.weights)
     assert prepared.places == 64
     # The first levels count most and the last least.
@@ -104,7 +105,7 @@ def test_weights_and_worths_are_those_of_the_pictures(data: EmbeddedData, linear
 def test_everything_goes_to_another_device(data: EmbeddedData, linear: Linear) -> None:
     """The device `meta` holds no numbers, so nothing that stays behind could be overlooked."""
     batch, random = Batches(data, SHARES, 26, 3).some(), np.random.default_rng(0)
-    there = prepared_batch(batch, random, linear, "none").to("meta")
+    there = prepared_batch(batch, random, linear, "none", WORTH).to("meta")
     ends = any_ends(batch, random, linear)
     tensors = [there.known_bits, there.weights, there.worth]
     tensors += [getattr(moved_to(ends, "meta"), field.name) for field in fields(ends)]
@@ -119,7 +120,7 @@ def test_everything_goes_to_another_device(data: EmbeddedData, linear: Linear) -
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU that torch can use")
 def test_a_gpu_finds_the_same_losses(data: EmbeddedData, linear: Linear) -> None:
     batch, random = Batches(data, SHARES, 26, 3).some(), np.random.default_rng(0)
-    prepared = prepared_batch(batch, random, linear, "none")
+    prepared = prepared_batch(batch, random, linear, "none", WORTH)
     ends = any_ends(batch, random, linear)
     predictor, estimator = new_predictor(1, Size(16, 1, 8)), new_estimator(1, 16, 1)
     with torch.inference_mode():

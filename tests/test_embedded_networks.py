@@ -23,6 +23,7 @@ from codec.embedded.networks import (
     DETAIL_FEATURES,
     DETAIL_SYMBOLS,
     FEATURES,
+    HEAD_OUTPUTS,
     MOST_BLOCKS,
     MOST_WIDTH,
     STAGE_ROWS,
@@ -119,7 +120,7 @@ def extreme_integers(network: nn.Module, seed: int) -> dict[str, Tensor]:
     return state
 
 
-SMALL = Size(24, 2, 16), Size(16, 1, 24)
+SMALL = Size(24, 2, 16), Size(16, 1, 24, heads_see=False)
 """Sizes of blocks and details that nobody ships."""
 
 
@@ -147,7 +148,7 @@ def networks(request: pytest.FixtureRequest) -> dict[str, tuple[nn.Module, int]]
     }
     for part, symbols in ((predictor.blocks, SYMBOLS), (predictor.details, DETAIL_SYMBOLS)):
         for g, head in enumerate(part.heads):
-            found[f"head {g} of {symbols}"] = (head, part.width + symbols)
+            found[f"head {g} of {symbols}"] = (head, head.first.weight.shape[1])
     return found
 
 
@@ -253,17 +254,17 @@ def test_the_trainable_predictor_is_the_exact_one_within_rounding(sizes: tuple[S
         (BLOCK, "blocks", FEATURES), (DETAIL, "details", DETAIL_FEATURES),
     ):  # fmt: skip
         ours, theirs = getattr(trainable, name), getattr(exact, name)
-        assert ours.width == theirs.width
+        assert ours.heads_see == theirs.heads_see
         x, levels = inputs(8, features)
         seen = evaluate(ours.trunk, x / SIGNED.unit, levels) * ACTIVATION.unit
         error = seen - evaluate(theirs.trunk, x, levels)
         # Weights are rounded, too, so now and then an activation falls to the next step.
         assert rms(error) < 1
         assert rms(error) < 0.02 * rms(seen)
-        x, levels = inputs(8, ours.width + 2 * kind.channels)
+        x, levels = inputs(8, theirs.heads[0].first.weight.shape[1])
         for group, head, exact_head in zip(kind.groups, ours.heads, theirs.heads, strict=True):
             real = head(x / SIGNED.unit, levels) * BIN_LOGIT.unit
-            assert real.shape[1] == 2 * len(group)
+            assert real.shape[1] == HEAD_OUTPUTS * len(group)
             error = real - exact_head(x, levels)
             # A step of the hidden activations is worth eight of the logit's.
             assert rms(error) < 8
@@ -313,7 +314,11 @@ def tensors_of(sizes: tuple[Size, ...] = SMALL) -> dict[str, Tensor]:
 def test_networks_are_as_large_as_their_weights() -> None:
     profile = embedded_profile_from_tensors("x", "", tensors_of())
     predictor = profile.predictors["predictor"]
-    assert (predictor.blocks.width, predictor.details.width) == (24, 16)
+    assert predictor.blocks.trunk.stem.weight.shape[:2] == (24, FEATURES)
+    assert predictor.details.trunk.stem.weight.shape[:2] == (16, DETAIL_FEATURES)
+    # What heads see: of the trunk, of the features or not, and symbols.
+    assert predictor.blocks.heads[0].first.weight.shape[1] == 24 + FEATURES + SYMBOLS
+    assert predictor.details.heads[0].first.weight.shape[1] == 16 + DETAIL_SYMBOLS
     assert len(predictor.blocks.trunk.blocks) == 2
     assert len(predictor.details.trunk.blocks) == 1
     assert predictor.blocks.heads[3].second.weight.shape[:2] == (16, 16)
@@ -345,7 +350,9 @@ def test_some_pictures_have_predictors_of_their_own_if_there_are_any(
         tensors |= {f"{name}.{key}": value for key, value in other.items()}
     profile = embedded_profile_from_tensors("x", "", tensors)
     assert set(profile.predictors) == {"predictor", *there.split()}
-    assert all(profile.predictors[name].blocks.width == 16 for name in there.split())
+    assert all(
+        profile.predictors[name].blocks.trunk.stem.weight.shape[0] == 16 for name in there.split()
+    )
     for size in ((1, 1), (32, 32), (64, 64), (4096, 1), (1, 4096)):
         assert profile.predictor_for(*size, reversible=False) is profile.predictors[small]
         assert profile.predictor_for(*size, reversible=True) is profile.predictors[small_reversible]
@@ -369,7 +376,7 @@ def test_weights_that_do_not_fit_are_refused() -> None:
     for key in (
         "linear", "detail_linear", "predictor.blocks.trunk.bias.table", "estimator.out.weight",
         "predictor.details.trunk.stage_bias.table", "predictor.blocks.heads.4.second.weight",
-        "predictor.blocks.trunk.blocks.0.second.weight",
+        "predictor.blocks.trunk.blocks.0.second.weight", "predictor.blocks.heads.0.first.weight",
     ):  # fmt: skip
         with pytest.raises(KeyError):
             embedded_profile_from_tensors("x", "", {k: v for k, v in tensors.items() if k != key})

@@ -347,8 +347,8 @@ def test_the_roots_constants_are_the_stated_shares() -> None:
     """At each level from the first on the chance that a magnitude's first one is told there."""
     luma, chroma = [0.05, 0.28, 0.43, 0.47], [0.002, 0.03, 0.14, 0.23, 0.31, 0.38, 0.44]
     for level in range(8, -2, -1):
-        found = root_logits(np.zeros((2, 1, 1, 3), np.int32), level)
-        assert found.shape == (2, 1, 1, 6)
+        found = root_logits(2, level)
+        assert found.shape == (2, 1, 1, 12)
         assert found.dtype == np.int32
         assert not found[..., 3:].any()
         for k, shares in enumerate((luma, chroma, chroma)):
@@ -356,8 +356,6 @@ def test_the_roots_constants_are_the_stated_shares() -> None:
             share = 1 / (1 + np.exp(-found[..., k] / BIN_LOGIT.unit))
             expected = shares[at] if at < len(shares) else 0.5
             assert share == pytest.approx(expected, abs=0.006)
-    known = np.array([5, 0, -64], np.int32).reshape(1, 1, 1, 3)
-    assert (root_logits(known, 7)[0, 0, 0] != 0).tolist() == [False, True] + [False] * 4
 
 
 # ------------------------------------------------------------------------------------ estimates

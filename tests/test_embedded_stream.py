@@ -32,20 +32,20 @@ from codec.picture_header import PictureHeader
 from testbed.images import load_images
 
 STREAMS = {
-    "00_astronaut_512": "f47a408297d3fafe81b8867255cd45334b1138ceb5825922b81a7a3c60d8df23",
-    "10_chelsea_288": "37183ad04fe6dd9ad056f061e6a57d089aa4ddf448569bba5f5b72a5f8f38e9d",
-    "grey": "d851db42402e10961af9a6ed6bb40eb2be6ff09502cb6e319444f691ba215b68",
-    "odd size": "94c02345f18daea5d6b75a92f27822eb46ba95c13cc1e811d926c875f7f309c9",
-    "photograph": "efce29902695349a574e42df478d3f231c3fdbe82803b916bd69e65419116590",
+    "00_astronaut_512": "580fe12959929c8a9a65bdc496b701d8c0e0d2e3cb3c90ff82ba8930b40d9913",
+    "10_chelsea_288": "67d5be81c1e5658e2f0cb5d163868fd3c1e7ef0b7cf48bdf43fd284fa41ba129",
+    "grey": "aee08570a57fa8e197995d840b46326f4bcf09b223499caeb4d96cd1d1619512",
+    "odd size": "ae70c47be45ba4a1fa8a10b1129d9cfa6dc8d09fe5957bf9eab649661436b8d2",
+    "photograph": "c662a1921ccf8445d41afa1677f030029e0d7c344d6b7c546999a054e8bb097d",
 }
-IRREVERSIBLE = "060c636cf7b3937953b5f1388673c850a1f8749cbd4226ed710312f4ba475faf"
-FITTED = "ac718668771339d764ef8e684ef58dc03aff6a3c4ab378e29184528dbc3559b3"
+IRREVERSIBLE = "709535edfab5ba2c7747a86184faea0919926f2e01ddf9ff0159d82accaf1632"
+FITTED = "c481e34ba6603d95e16321a4bf09631dab62dc766d8524ba01230f8468f0eea2"
 CORRECTED = [
-    "ed4624ff74f8bdf7f5294f561f0d825ee345adcef0fd8bc875d7ffd26e19ef1c",
-    "a4f7a55fa43d29ecaec944438226bcb487162dc1d6f71decef03ce6013638213",
-    "f5df276704df55dd2aa460cef1f70a4729b0926b5baee8bab09addd7c3f591c0",
+    "7917e714376bdaff4a1b909772b82b1fdc7b0af141e0731d0cb917c7ad242f75",
+    "2d9675dc942a1edeb0201ebbf07dabcbf92932bca5d1de8255dabf001753cf19",
+    "9213517e4b9063da20f996345c9ccbcceed16ccf6559d04df7fc74793075db7f",
 ]
-CUT_PICTURES = "01e3f44134b02d01aa8005764356b08c1220d6eb13137f6555c6d83410c8c312"
+CUT_PICTURES = "f8cdd24af6f0a72d9d610cf9c93e202eb616dfa6da1c0e4f562c14fbc643b57b"
 
 
 class Counter:
@@ -72,7 +72,9 @@ def synthetic_profile(more: Mapping[str, Tensor] | None = None) -> EmbeddedProfi
     counter, tensors = Counter(), {}
     networks = {
         "predictor": PlanePredictor(ExactConv, ExactLevelBias, Size(48, 2, 32), Size(32, 2, 24)),
-        "photographs": PlanePredictor(ExactConv, ExactLevelBias, Size(32, 1, 48), Size(24, 1, 32)),
+        "photographs": PlanePredictor(
+            ExactConv, ExactLevelBias, Size(32, 1, 48, heads_see=False), Size(24, 1, 32)
+        ),
         "estimator": PictureEstimator(ExactConv, ExactLevelBias, 48, 2),
     }
     for prefix, network in networks.items():

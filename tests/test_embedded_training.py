@@ -59,7 +59,7 @@ from codec.training.embedded_export import (
 from codec.training.embedded_linear import Linear, linear_prediction
 from codec.training.embedded_measure import coded_bits
 from codec.training.embedded_predictor import (
-    SHARES,
+    EMPHASIS,
     bpp_by_level,
     new_predictor,
     predicted_bits,
@@ -79,6 +79,8 @@ from codec.training.embedded_symbols import (
 from codec.training.embedded_widen import widen
 from codec.training.muon import Muon, optimisers_for, orthogonalised
 from testbed.cli import app
+
+SHARES = EMPHASIS["all"].shares
 
 
 @pytest.fixture(scope="module")
@@ -431,20 +433,21 @@ def test_what_is_written_codes_as_short_as_the_training_says(
 def test_a_network_is_as_large_as_its_state() -> None:
     predictor, estimator = new_predictor(1, Size(20, 4, 12)), new_estimator(1, 28, 2)
     found = predictor_of(predictor.state_dict())
-    assert (found.blocks.width, len(found.blocks.trunk.blocks)) == (20, 4)
-    assert found.details.width == DETAIL_SIZE.width
+    assert (len(found.blocks.trunk.stem.conv.weight), len(found.blocks.trunk.blocks)) == (20, 4)
+    assert len(found.details.trunk.stem.conv.weight) == DETAIL_SIZE.width
     assert len(estimator_of(estimator.state_dict()).trunk.blocks) == 2
 
 
 # -------------------------------------------------------------------------- larger networks, Muon
 
 
+@pytest.mark.parametrize("size", [SMALL, replace(SMALL, heads_see=False)])
 def test_a_widened_network_computes_what_the_smaller_one_does(
-    samples: NDArray[np.uint8], linear: Linear
+    samples: NDArray[np.uint8], linear: Linear, size: Size
 ) -> None:
     truth = coefficients(samples[: len(LEVELS)])
     levels = np.array(LEVELS)
-    small = new_predictor(1, SMALL)
+    small = new_predictor(1, size)
     predicted_bits(small, truth, levels, linear)  # moves the running means
     large = new_predictor(2, Size(40, 3, 30))
     before = large.blocks.trunk.stem.conv.weight.detach()[SMALL.width :].clone()
@@ -671,9 +674,13 @@ def test_an_ablated_predictor_does_without(
         for part, channels in ((blind.blocks, CHANNELS), (blind.details, DETAIL.channels)):
             if ablation == "no_linear":
                 part.trunk.stem.conv.weight[:, channels : 2 * channels] = 0
-            else:
-                for head in part.heads:
-                    head.first.conv.weight[:, part.width :] = 0
+            for head in part.heads:
+                weight = head.first.conv.weight
+                if ablation == "no_linear":
+                    at = len(part.trunk.stem.conv.weight) + channels
+                    weight[:, at : at + channels] = 0
+                else:
+                    weight[:, -2 * channels :] = 0
     pictures = samples[:2]
     found = bpp_by_level(model, pictures, linear, ablation)
     assert found == pytest.approx(bpp_by_level(blind, pictures, linear))

@@ -8,14 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from scipy.stats import kstest
+from torch import Tensor, nn
 
 from codec.base import ReceivedLayer
 from codec.classifier import load_classifier
 from codec.deepjscc_codec import load_networks
 from codec.semantic_codec import SemanticCodec
-from codec.training import classifier, contexts, deepjscc, export, train
+from codec.training import classifier, contexts, deepjscc, export, loop, train
 from codec.training.data import photo_crops
+from codec.training.loop import LoopSettings
 from testbed.images import load_images
 
 
@@ -31,6 +34,28 @@ def cifar(tmp_path_factory: pytest.TempPathFactory) -> Path:
         )
         (folder / f"data_batch_{k + 1}.bin").write_bytes(records.tobytes())
     return folder
+
+
+def test_normalisations_settle_before_the_end(tmp_path: Path) -> None:
+    """Then they use the statistics that they have, and keep them."""
+    model, seen = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4)), []
+    norm = model[1]
+    pictures = torch.randn(32, 3, 2, 2)
+
+    def loss_of(indices: NDArray[np.int64]) -> tuple[Tensor, dict[str, float]]:
+        found = model(pictures[indices])
+        seen.append((norm.training, norm.running_mean.clone()))
+        return found.square().mean(), {}
+
+    loop.train("x", model, loss_of, 32, LoopSettings(tmp_path, 0.01, "x", batch=8, settled=0.5))
+    training = [at for at, _ in seen]
+    assert training == sorted(training, reverse=True)
+    changes = training.index(False)
+    assert 0.2 < changes / len(seen) < 0.8
+    assert all(torch.equal(mean, norm.running_mean) for _, mean in seen[changes:])
+    assert not torch.equal(seen[0][1], norm.running_mean)
+    loop.train("y", model, loss_of, 32, LoopSettings(tmp_path, 0.002, "y", batch=8))
+    assert all(at for at, _ in seen[len(training) :])
 
 
 def test_one_pass_from_pictures_to_weights(

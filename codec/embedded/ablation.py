@@ -25,6 +25,7 @@ from torch import Tensor, nn
 
 from codec.embedded.adaptation import REFINEMENT, SIGN, SIGNIFICANCE
 from codec.embedded.bin_engine import PROBABILITY_ONE, start_encoder, worst_case_bytes
+from codec.embedded.networks import HEAD_OUTPUTS
 from codec.embedded.pass_coder import MOST_BINS, probability_of_logit
 from codec.embedded.profile import EmbeddedProfile
 from codec.embedded.pyramid import analyse
@@ -102,13 +103,14 @@ class _Counted:
             values = truth[:, here, channel]
             was_zero = known[..., channel] == 0
             bits = np.abs(values) >> plane & np.where(was_zero, -1, 1) != 0
-            half = logits.shape[-1] // 2
-            for kind, ones, chosen, at in (
-                (SIGNIFICANCE, bits, was_zero, output),
-                (REFINEMENT, bits, ~was_zero, output),
-                (SIGN, values > 0, was_zero & bits, half + output),
+            fresh, both, positive, plus = np.split(logits, HEAD_OUTPUTS, axis=-1)
+            later = both + np.where(known[..., channel, None] > 0, positive, -positive)
+            for kind, ones, chosen, said in (
+                (SIGNIFICANCE, bits, was_zero, fresh),
+                (REFINEMENT, bits, ~was_zero, later.clip(BIN_LOGIT.low, BIN_LOGIT.high)),
+                (SIGN, values > 0, was_zero & bits, plus),
             ):
-                self._add_bins((step.part, channel, kind), ones[chosen], logits[..., at][chosen])
+                self._add_bins((step.part, channel, kind), ones[chosen], said[..., output][chosen])
 
     def _add_bins(
         self, key: tuple[int, int, int], ones: NDArray[np.bool_], logits: NDArray[np.int32]

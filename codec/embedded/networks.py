@@ -46,17 +46,22 @@ SYMBOLS = 2 * CHANNELS
 """What this level has told of blocks so far: see `knowledge`."""
 DETAIL_FEATURES = 2 * DETAIL.channels + 2 * 3 + 1
 DETAIL_SYMBOLS = 2 * DETAIL.channels
+HEAD_OUTPUTS = 4
+"""Of each channel: see GroupHead."""
+HEAD_INPUTS = {"blocks": (FEATURES, SYMBOLS), "details": (DETAIL_FEATURES, DETAIL_SYMBOLS)}
+"""Features, if heads see them, and symbols, by the parts of a PlanePredictor."""
 STAGE_ROWS = 5
 """Stages that the details' network tells apart, the finest first; all others are the last."""
 
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """Of a trunk and its heads."""
+    """Of a trunk and its heads; heads_see: whether these see the features, as the trunk does."""
 
     width: int
     blocks: int
     head_width: int
+    heads_see: bool = True
 
 
 BLOCK_SIZE, DETAIL_SIZE = Size(96, 3, 64), Size(64, 2, 48)
@@ -161,9 +166,12 @@ class LevelTrunk(nn.Module):
 
 
 class GroupHead(nn.Module):
-    """(B, trunk's width + symbols, h, w) -> (B, 2n, h, w) BIN_LOGIT for the n channels of a group.
+    """(B, inputs, h, w) -> (B, HEAD_OUTPUTS n, h, w) BIN_LOGIT for the n channels of a group.
 
-    The first n outputs are the logits of the next bit being 1, the others of the sign being plus.
+    n outputs of each kind in turn: of a coefficient that is still 0, the logit of the next bit
+    being 1; of any other, the same as far as it holds for both signs, and what is added if the
+    coefficient is positive and subtracted if it is negative; of a new one, the logit of its sign
+    being plus. So what the coder knows of the coefficient itself no network has to carry along.
     """
 
     def __init__(
@@ -173,7 +181,7 @@ class GroupHead(nn.Module):
         self.first = conv(inputs, width, source=SIGNED)
         self.bias = bias(width)
         self.second = conv(width, width)
-        self.out = conv(width, 2 * channels, target=BIN_LOGIT, size=1)
+        self.out = conv(width, HEAD_OUTPUTS * channels, target=BIN_LOGIT, size=1)
 
     def forward(self, x: Tensor, index: Tensor) -> Tensor:
         y: Tensor = self.out(self.second(self.first(x, residual=self.bias(index))))
@@ -181,7 +189,11 @@ class GroupHead(nn.Module):
 
 
 class PartPredictor(nn.Module):
-    """For parts of one kind: `trunk` once per level and part, `heads[group]` once per pass."""
+    """For parts of one kind: `trunk` once per level and part, `heads[group]` once per pass.
+
+    A head sees what the trunk makes of the features; these themselves too if the size says so, for
+    few of them come through the trunk undimmed; and the symbols.
+    """
 
     def __init__(
         self,
@@ -193,11 +205,11 @@ class PartPredictor(nn.Module):
         stages: int = 0,
     ) -> None:
         super().__init__()
-        self.width = size.width
+        self.heads_see = size.heads_see
         self.trunk = LevelTrunk(features, size.width, size.blocks, conv, bias, stages)
+        inputs = size.width + features * size.heads_see + 2 * kind.channels
         self.heads = nn.ModuleList(
-            GroupHead(size.width + 2 * kind.channels, size.head_width, len(group), conv, bias)
-            for group in kind.groups
+            GroupHead(inputs, size.head_width, len(group), conv, bias) for group in kind.groups
         )
 
 
@@ -281,7 +293,14 @@ def predictor_size(state: Mapping[str, Tensor], part: str, weight: str = INTEGER
     head_width = state[f"{part}.heads.0.first.{weight}"].shape[0]
     if head_width > MOST_WIDTH:
         raise ValueError(f"{part}: expected heads of at most {MOST_WIDTH}, found {head_width}")
-    return Size(width, blocks, head_width)
+    features, symbols = HEAD_INPUTS[part]
+    inputs = state[f"{part}.heads.0.first.{weight}"].shape[1]
+    if inputs not in (width + symbols, width + features + symbols):
+        raise ValueError(
+            f"{part}: expected heads of {width} + {symbols} or {width} + {features} + {symbols} "
+            f"inputs, found {inputs}"
+        )
+    return Size(width, blocks, head_width, heads_see=inputs > width + symbols)
 
 
 def trunk_size(

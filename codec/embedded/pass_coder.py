@@ -35,6 +35,7 @@ from codec.embedded.bin_engine import (
     encode_bin,
     overrun,
 )
+from codec.embedded.networks import HEAD_OUTPUTS
 from codec.embedded.schedule import Told
 from codec.fixed_point import BIN_LOGIT, SIGNED
 from codec.jit import Integer, kernel
@@ -51,7 +52,7 @@ MOST_BINS = 1 + 1 + MOST_STEPS
 _TOLD = np.float32(SIGNED.unit)
 _NEW = np.float32(SIGNED.unit * 3 // 2)
 _HALF = np.float32(SIGNED.unit // 2)
-_LOW = BIN_LOGIT.low
+_LOW, _HIGH = BIN_LOGIT.low, BIN_LOGIT.high
 
 
 @cache
@@ -84,6 +85,20 @@ def _note(
 
 
 @kernel
+def _first_logit(
+    logits: NDArray[np.int32], place: tuple[Integer, Integer], output: Integer, value: Integer
+) -> int:
+    """What the network says of a coefficient's first bin; value: what is known of it."""
+    y, x = place
+    if value == 0:
+        return int(logits[y, x, output])
+    n = logits.shape[2] // HEAD_OUTPUTS
+    outwards = logits[y, x, 2 * n + output]
+    z = int(logits[y, x, n + output] + (outwards if value > 0 else -outwards))
+    return min(max(z, _LOW), _HIGH)
+
+
+@kernel
 def _first_corrected(
     weights: NDArray[np.int64],
     scratch: NDArray[np.int64],
@@ -111,11 +126,11 @@ def encode_pass(
 ) -> None:
     """Codes one pass of one picture.
 
-    logits: (h, w, 2n), of the group's head. p1: probability_of_logit. truth, known: (h, w, C), of
-    one part. symbols: (h, w, 2C). `known`, `symbols` and `mixer` are brought up to date.
+    logits: (h, w, HEAD_OUTPUTS n), of the group's head. p1: probability_of_logit. truth, known: (h,
+    w, C), of one part. symbols: (h, w, 2C). `known`, `symbols` and `mixer` are brought up to date.
     """
     height, width = truth.shape[:2]
-    half = logits.shape[2] // 2
+    of_sign = logits.shape[2] // HEAD_OUTPUTS * (HEAD_OUTPUTS - 1)
     channels, planes, outputs, partners = told.channels, told.planes, told.outputs, told.partners
     weights, scratch = mixer.weights, mixer.scratch
     adaptive = weights.shape[0] > 0
@@ -128,7 +143,7 @@ def encode_pass(
                 magnitude = abs(value) >> plane
                 sign = 1 if value >= 0 else -1
                 was_zero = known[y, x, channel] == 0
-                z = int(logits[y, x, output])
+                z = _first_logit(logits, (y, x), output, known[y, x, channel])
                 number = first_channel + channel
                 if adaptive:
                     others = (partners[i, 0], partners[i, 1])
@@ -139,7 +154,7 @@ def encode_pass(
                 if adaptive:
                     learn(weights, scratch, p1[z - _LOW], bit)
                 if was_zero and bit != 0:
-                    z = int(logits[y, x, half + output])
+                    z = int(logits[y, x, of_sign + output])
                     if adaptive:
                         z = corrected(weights, scratch, SIGN, number, group, z, 1)
                     encode_bin(state, buffer, p1[z - _LOW], np.int64(sign > 0))
@@ -169,7 +184,7 @@ def decode_pass(
     Arguments as for `encode_pass`. A coefficient is told wholly or not at all.
     """
     height, width = known.shape[:2]
-    half = logits.shape[2] // 2
+    of_sign = logits.shape[2] // HEAD_OUTPUTS * (HEAD_OUTPUTS - 1)
     channels, planes, outputs, partners = told.channels, told.planes, told.outputs, told.partners
     weights, scratch = mixer.weights, mixer.scratch
     adaptive = weights.shape[0] > 0
@@ -181,17 +196,17 @@ def decode_pass(
                 value = np.int64(known[y, x, channel])
                 was_zero = value == 0
                 sign = 1 if value >= 0 else -1
-                z = int(logits[y, x, output])
+                z = _first_logit(logits, (y, x), output, value)
                 number = first_channel + channel
                 if adaptive:
                     others = (partners[i, 0], partners[i, 1])
                     look_around(scratch, known, (y, x), channel, others, plane)
-                    z = _first_corrected(weights, scratch, known[y, x, channel], number, group, z)
+                    z = _first_corrected(weights, scratch, value, number, group, z)
                 bit = decode_bin(state, data, p1[z - _LOW])
                 if adaptive:
                     learn(weights, scratch, p1[z - _LOW], bit)
                 if was_zero and bit != 0:
-                    z = int(logits[y, x, half + output])
+                    z = int(logits[y, x, of_sign + output])
                     if adaptive:
                         z = corrected(weights, scratch, SIGN, number, group, z, 1)
                     plus = decode_bin(state, data, p1[z - _LOW])

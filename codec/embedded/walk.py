@@ -95,11 +95,12 @@ class Walk:
         self.means = self._finer(step.level, step.part)
         rows, index = self._distinct()
         network = self.predictor.blocks if step.kind is BLOCK else self.predictor.details
-        seen = network_in_chunks(
-            network.trunk, self._features(step, rows), step.level, self._stage_row(step)
-        )
-        self._width = network.width
-        channels = network.width + 2 * step.kind.channels
+        features = self._features(step, rows)
+        seen = network_in_chunks(network.trunk, features, step.level, self._stage_row(step))
+        if network.heads_see:
+            seen = np.concatenate([seen, features], axis=-1)
+        self._width = seen.shape[-1]
+        channels = self._width + 2 * step.kind.channels
         self._inputs = np.zeros((*known.shape[:3], channels), np.float32)
         self._inputs[..., : self._width] = seen[index]
 
@@ -122,12 +123,12 @@ class Walk:
         return None if step.kind is BLOCK else min(self.stages - step.part, STAGE_ROWS - 1)
 
     def logits(self, step: Pass) -> NDArray[np.int32]:
-        """(B, h, w, 2n) of the head of the pass's group; n = 0 if the pass tells nothing."""
+        """(B, h, w, HEAD_OUTPUTS n) of the pass's head; n = 0 if the pass tells nothing."""
         known = self.known[step.part]
         if not told_by(step, grey=self.grey).channels.size:
             return np.zeros((*known.shape[:3], 0), np.int32)
         if step.kind is ROOT:
-            return root_logits(known, step.level - self.stages)
+            return root_logits(len(known), step.level - self.stages)
         rows, index = self._distinct()
         network = self.predictor.blocks if step.kind is BLOCK else self.predictor.details
         found = network_in_chunks(network.heads[step.group], self._inputs[rows], step.level)

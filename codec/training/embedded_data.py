@@ -127,14 +127,21 @@ class Batch:
 class Batches:
     """Draws batches: CIFAR-10's pictures by index or, as often as the data's kind says, crops.
 
-    shares: pictures of each level in a batch, relative to one another. batch: pictures of 32x32;
-    of the larger crops there are as many as take the same time, all levels alike.
+    shares: pictures of each level in a batch, relative to one another; crop_shares: the same of
+    crops, all levels alike unless given. batch: pictures of 32x32; of the larger crops there are as
+    many as take the same time.
     """
 
     def __init__(
-        self, data: EmbeddedData, shares: Mapping[int, float], batch: int, seed: int
+        self,
+        data: EmbeddedData,
+        shares: Mapping[int, float],
+        batch: int,
+        seed: int,
+        crop_shares: Mapping[int, float] | None = None,
     ) -> None:
         self.data, self.shares, self.batch = data, shares, batch
+        self.crop_shares = crop_shares or dict.fromkeys(LEVELS, 1.0)
         self.random = np.random.default_rng(seed)
 
     @property
@@ -151,7 +158,7 @@ class Batches:
         crops, random = self.data.crops, self.random
         if crops is not None and random.random() < PHOTO_SHARE[self.data.kind]:
             n_crops = max(LEAST_BATCH, self.batch // _CROP_COST)
-            shares: Mapping[int, float] = dict.fromkeys(LEVELS, 1.0)
+            shares = self.crop_shares
             pictures = turned(crops[random.integers(len(crops), size=n_crops)], random)
         else:
             shares, pictures = self.shares, self.data.train[indices]

@@ -11,6 +11,8 @@ before its pass at even and at odd places.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache, partial
 from typing import Literal, TypeAlias
 
@@ -26,7 +28,7 @@ from codec.embedded.networks import (
     PlanePredictor,
     Size,
 )
-from codec.embedded.schedule import BLOCK, PartKind, places_with
+from codec.embedded.schedule import BLOCK, LEVELS, PartKind, places_with
 from codec.embedded.transform import SIDE, coefficients
 from codec.training.embedded_data import Batch, Batches
 from codec.training.embedded_feed import Feed
@@ -44,15 +46,40 @@ from codec.training.muon import optimisers_for
 
 Ablation: TypeAlias = Literal["none", "single_pass", "no_linear"]
 
-SHARES = {
-    11: 1, 10: 1, 9: 1, 8: 2, 7: 3, 6: 4, 5: 5, 4: 6, 3: 5, 2: 5, 1: 4, 0: 3, -1: 2
+SETTLED = 0.35
+"""Share of a training in which normalisations have settled: without that, levels told in few bins
+take a quarter more bits in use than in training."""
+
+
+@dataclass(frozen=True, slots=True)
+class Emphasis:
+    """What counts in a training.
+
+    shares: pictures of each level in a batch; crop_shares: the same of crops of photographs.
+    worth: of a bit of each level in the loss.
+    """
+
+    shares: Mapping[int, float]
+    crop_shares: Mapping[int, float]
+    worth: Mapping[int, float]
+
+
+EMPHASIS = {
+    "all": Emphasis(
+        {11: 1, 10: 1, 9: 1, 8: 2, 7: 3, 6: 4, 5: 5, 4: 6, 3: 5, 2: 5, 1: 4, 0: 3, -1: 2},
+        dict.fromkeys(LEVELS, 1),
+        {11: 3.0, 10: 3.0, 9: 3.0, 8: 3.0, 7: 3.0, 6: 2.5, 5: 2.0, 4: 1.6, 3: 1.3, 2: 1.0, 1: 0.8,
+         0: 0.7, -1: 0.7},
+    ),
+    "reversible": Emphasis(
+        {11: 1, 10: 1, 9: 1, 8: 2, 7: 2, 6: 3, 5: 4, 4: 5, 3: 5, 2: 5, 1: 5, 0: 5, -1: 4},
+        {11: 1, 10: 1, 9: 1, 8: 1, 7: 1, 6: 1, 5: 1, 4: 1, 3: 2, 2: 2, 1: 3, 0: 4, -1: 4},
+        {11: 2.0, 10: 2.0, 9: 2.0, 8: 2.0, 7: 2.0, 6: 1.8, 5: 1.5, 4: 1.3, 3: 1.1, 2: 1.0, 1: 1.0,
+         0: 1.0, -1: 1.0},
+    ),
 }  # fmt: skip
-"""Pictures of each level in a batch."""
-WEIGHTS = {
-    11: 3.0, 10: 3.0, 9: 3.0, 8: 3.0, 7: 3.0, 6: 2.5, 5: 2.0, 4: 1.6, 3: 1.3, 2: 1.0, 1: 0.8,
-    0: 0.7, -1: 0.7,
-}  # fmt: skip
-"""A bit of each level in the loss: early ones are in every stream, late ones only in long ones."""
+"""By what a predictor is for. Early levels are in every stream, late ones only in long ones, but
+of streams that end in the exact picture nearly all bits."""
 TABLE_PICTURES = 300
 CALIBRATION_BATCHES = 12
 _AT_ONCE = 50
@@ -96,28 +123,29 @@ def bits_of(
         stage_row = min(part.stages - part.at, STAGE_ROWS - 1)
         stage = () if is_block else (torch.full_like(index, stage_row),)
         with torch.autocast(bits.device.type, dtype=torch.bfloat16, enabled=autocast):
-            trunk = network.trunk(network_input(part.seen), index, *stage)
-            found = _part_bits(network, part, trunk, ablation)
+            features = network_input(part.seen)
+            seen = network.trunk(features, index, *stage)
+            if network.heads_see:
+                seen = torch.cat([seen, features], 1)
+            found = _part_bits(network, part, seen, ablation)
         bits = bits.index_add(0, part.rows, found)
     return bits
 
 
-def _part_bits(
-    network: PartPredictor, part: PartBatch, trunk: Tensor, ablation: Ablation
-) -> Tensor:
-    """(R,): bits of one part. trunk: what the network's trunk makes of its features."""
-    bits = torch.zeros(len(part.level_rows), device=trunk.device)
+def _part_bits(network: PartPredictor, part: PartBatch, seen: Tensor, ablation: Ablation) -> Tensor:
+    """(R,): bits of one part. seen: what the network's heads see before symbols."""
+    bits = torch.zeros(len(part.level_rows), device=seen.device)
     for group, rows in enumerate(part.groups):
         if len(rows):
-            logits = _both_parities(network, part, group, trunk[rows], ablation)
+            logits = _both_parities(network, part, group, seen[rows], ablation)
             bits = bits.index_add(0, rows, group_bits(logits, part, group))
     return bits
 
 
 def _both_parities(
-    network: PartPredictor, part: PartBatch, group: int, trunk: Tensor, ablation: Ablation
+    network: PartPredictor, part: PartBatch, group: int, seen: Tensor, ablation: Ablation
 ) -> Tensor:
-    """Logits (R', h, w, 2n), at each place those of the pass that tells of it."""
+    """Logits (R', h, w, HEAD_OUTPUTS n), at each place those of the pass that tells of it."""
     rows = part.groups[group]
     change, index = part.change[rows], part.level_rows[rows]
     grid, views = change.shape[1:3], []
@@ -126,7 +154,7 @@ def _both_parities(
         if ablation == "single_pass":
             told = torch.zeros_like(told)
         symbols = torch.cat([change * told, told], dim=-1)
-        views.append(torch.cat([trunk, network_input(symbols)], 1))
+        views.append(torch.cat([seen, network_input(symbols)], 1))
     logits = network.heads[group](torch.cat(views), torch.cat([index, index])).float()
     even, odd = logits.permute(0, 2, 3, 1).chunk(2)
     return torch.where(_even_places(*grid, change.device), even, odd)
@@ -156,11 +184,15 @@ def new_predictor(seed: int, size: Size = BLOCK_SIZE) -> PlanePredictor:
 
 
 def prepared_batch(
-    batch: Batch, random: np.random.Generator, linear: Linear, ablation: Ablation
+    batch: Batch,
+    random: np.random.Generator,
+    linear: Linear,
+    ablation: Ablation,
+    worth_of: Mapping[int, float],
 ) -> Prepared:
-    """What a training step asks of a batch."""
+    """What a training step asks of a batch. worth_of: see Emphasis.worth."""
     del random
-    worth = np.array([WEIGHTS[level] for level in batch.levels.tolist()], np.float32)
+    worth = np.array([worth_of[level] for level in batch.levels.tolist()], np.float32)
     return prepare(
         batch.coefficients, batch.levels, linear, batch.weights, worth,
         no_linear=ablation == "no_linear",
@@ -175,8 +207,12 @@ def train_predictor(
     settings: LoopSettings,
     ablation: Ablation,
     muon_rate: float,
+    worth: Mapping[int, float],
 ) -> None:
-    """Trains for the settings' minutes; the checkpoint is `<name>.checkpoint.pt`."""
+    """Trains for the settings' minutes; the checkpoint is `<name>.checkpoint.pt`.
+
+    worth: see Emphasis.
+    """
 
     def loss_of(batch: Prepared) -> tuple[Tensor, dict[str, Tensor]]:
         there = batch.to(settings.device)
@@ -184,7 +220,7 @@ def train_predictor(
         bpp = bits * there.weights / (there.places * SIDE**2)
         return (there.worth * bpp).sum(), {"bpp": bpp.detach().sum()}
 
-    make = partial(prepared_batch, linear=linear, ablation=ablation)
+    make = partial(prepared_batch, linear=linear, ablation=ablation, worth_of=worth)
     feed = Feed(batches, make, settings.workers)
     model.to(settings.device)
     optimisers = optimisers_for(model, settings.peak_rate, muon_rate)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from codec.embedded.knowledge import block_features, detail_features
-from codec.embedded.networks import DETAIL_FEATURES, FEATURES
+from codec.embedded.networks import DETAIL_FEATURES, FEATURES, HEAD_OUTPUTS
 from codec.embedded.pyramid import Parts, split
 from codec.embedded.root_model import root_logits
 from codec.embedded.schedule import (
@@ -39,6 +39,8 @@ from codec.training.embedded_symbols import (
     told_channels,
     unary_bits,
 )
+
+_LOWEST, _HIGHEST = BIN_LOGIT.low / BIN_LOGIT.unit, BIN_LOGIT.high / BIN_LOGIT.unit
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,11 +216,10 @@ def _unary_bits(parts: Parts, levels: NDArray[np.int64]) -> Tensor:
 
 def _root_bits(root: NDArray[np.int32], levels: NDArray[np.int64], stages: int) -> Tensor:
     """(B,): bits of the root (B, 1, 1, 3), predicted by constants."""
-    logits = np.empty((*root.shape[:3], 2 * ROOT.channels), np.float32)
+    logits = np.empty((*root.shape[:3], HEAD_OUTPUTS * ROOT.channels), np.float32)
     for level in np.unique(levels).tolist():
         rows = levels == level
-        known = known_before(root[rows], ROOT, level, stages)
-        logits[rows] = root_logits(known, level - stages) / np.float32(BIN_LOGIT.unit)
+        logits[rows] = root_logits(rows.sum(), level - stages) / np.float32(BIN_LOGIT.unit)
     everyone, nothing = np.arange(len(levels)), np.zeros((len(levels), 0), np.float32)
     part = _part(0, stages, root, everyone, levels, nothing)
     return group_bits(torch.from_numpy(logits), part, 0)
@@ -245,13 +246,15 @@ def _told_channels(kind: PartKind, group: int, device: torch.device) -> Tensor:
 def group_bits(logits: Tensor, part: PartBatch, group: int) -> Tensor:
     """(R',): cross-entropy of a group's bits and signs, in bits, of the pictures it tells of.
 
-    logits: (R', h, w, 2n), at each place those of the pass that tells of it.
+    logits: (R', h, w, HEAD_OUTPUTS n), at each place those of the pass that tells of it.
     """
     rows, device = part.groups[group], logits.device
     channels = _channels(part.kind, group, device)
     fresh, bit, plus = (each[rows][..., channels] for each in (part.fresh, part.bit, part.plus))
     told = _told_channels(part.kind, group, device)[part.level_rows[rows]]
-    bit_logits, sign_logits = logits.chunk(2, dim=-1)
+    first, both, positive, sign_logits = logits.chunk(HEAD_OUTPUTS, dim=-1)
+    later = (both + torch.where(plus, positive, -positive)).clamp(_LOWEST, _HIGHEST)
+    bit_logits = torch.where(fresh, first, later)
     nats = _nats(bit_logits, bit) * told
     nats = nats + _nats(sign_logits, plus) * (told & fresh & bit)
     return nats.sum((1, 2, 3)) / math.log(2)

@@ -65,6 +65,8 @@ from codec.training.embedded_export import (
 )
 from codec.training.embedded_linear import FILE_NAME, Linear, linear_prediction
 from codec.training.embedded_predictor import (
+    EMPHASIS,
+    SETTLED,
     TABLE_PICTURES,
     bpp_by_level,
     new_predictor,
@@ -90,8 +92,8 @@ STREAMS = ("all", REVERSIBLE)
 NETWORKS = (*STAND_INS, "estimator")
 """Names of checkpoints, and of what the weights file holds."""
 THUMBNAILS_REVERSIBLE = predictor_name(photographs=False, reversible=True)
-"""The predictor whose correction begins with what was learnt from the training's pictures: only of
-reversible streams, for which all predictors are trained, does it bring much."""
+"""The predictor whose correction begins with what was learnt from the training's pictures.
+Irreversible streams of thumbnails are coded as the network says."""
 OF_PHOTOGRAPHS = {predictor_name(photographs=True, reversible=each) for each in (False, True)}
 PREDICTOR_SHARE = 0.55
 """Of the minutes, if both parts are trained."""
@@ -135,7 +137,7 @@ def train_part(part: str, options: argparse.Namespace, data: EmbeddedData, linea
         minutes *= PREDICTOR_SHARE if part == "predictor" else 1 - PREDICTOR_SHARE
     settings = LoopSettings(
         options.out, minutes, run_of(part, options, data, linear), options.batch,
-        options.peak_rate, options.seed, options.device, workers=options.workers,
+        options.peak_rate, options.seed, options.device, workers=options.workers, settled=SETTLED,
     )  # fmt: skip
     muon_rate = _muon_rate(part, options)
     name = _name(part, options)
@@ -150,11 +152,14 @@ def train_part(part: str, options: argparse.Namespace, data: EmbeddedData, linea
         train_estimator(estimator, batches, linear, settings, muon_rate)
         return
     model = new_predictor(options.seed, Size(options.width, options.blocks, options.head_width))
-    batches = Batches(data, embedded_predictor.SHARES, options.batch, options.seed)
+    emphasis = EMPHASIS[options.streams]
+    batches = Batches(data, emphasis.shares, options.batch, options.seed, emphasis.crop_shares)
     if begins:
         look = partial(embedded_predictor.look, batches=batches, linear=linear)
         begin(model, options.start_from, name, look)
-    train_predictor(name, model, batches, linear, settings, options.ablate, muon_rate)
+    train_predictor(
+        name, model, batches, linear, settings, options.ablate, muon_rate, emphasis.worth
+    )
     held_out = data.held_out(TABLE_PICTURES)
     print(f"{len(held_out)} held-out {options.kind}, ablation: {options.ablate}")
     print(table(bpp_by_level(model, held_out, linear, options.ablate)))

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from codec.embedded.networks import DETAIL_SYMBOLS, SYMBOLS
+from codec.embedded.networks import HEAD_INPUTS
 
 
 @torch.no_grad()
@@ -42,16 +42,22 @@ def widen(model: nn.Module, earlier: Mapping[str, Tensor]) -> None:
             new[tuple(slice(n) for n in old.shape)] = old
             continue
         new[: len(old)] = 0
-        # What heads see of symbols comes after all that the trunk tells them.
-        last = _symbols(key)
-        first = old.shape[1] - last
+        # What heads see of features, if they do, and symbols comes after all that the trunk tells.
+        features, symbols = _others(key)
+        width = (
+            earlier[f"{key.partition('.')[0]}.trunk.stem.conv.weight"].shape[0] if symbols else 0
+        )
+        first = width or old.shape[1]
         new[: len(old), :first] = old[:, :first]
-        if last:
-            new[: len(old), -last:] = old[:, -last:]
+        if old.shape[1] > first + symbols:
+            at = new.shape[1] - symbols - features
+            new[: len(old), at : at + features] = old[:, first : first + features]
+        if symbols:
+            new[: len(old), -symbols:] = old[:, -symbols:]
 
 
-def _symbols(key: str) -> int:
-    """How many of a convolution's last inputs are symbols and not another layer's units."""
+def _others(key: str) -> tuple[int, int]:
+    """How many of a convolution's inputs may be features, and are symbols; none but of heads."""
     if ".heads." not in key or not key.endswith("first.conv.weight"):
-        return 0
-    return SYMBOLS if key.startswith("blocks.") else DETAIL_SYMBOLS
+        return 0, 0
+    return HEAD_INPUTS[key.partition(".")[0]]

@@ -20,6 +20,9 @@ from torch import Tensor, nn
 
 CHECKPOINT_EVERY_S = 60.0
 LOG_EVERY_STEPS = 100
+SLOW_MOMENTUM = 0.01
+"""Of normalisations that settle: the share of each batch in their statistics. The usual tenth would
+leave them with what a few batches happen to hold."""
 COLUMNS = (
     TextColumn("{task.description}"),
     BarColumn(),
@@ -35,7 +38,8 @@ class LoopSettings:
 
     `run` says in words what is trained on what; a checkpoint of another run is not continued.
     `start_from` is the folder of a finished run whose networks are the starting point. `workers`
-    are processes that make batches ahead, where a training can do with them.
+    are processes that make batches ahead, where a training can do with them. `settled` is the share
+    of the time, at its end, in which normalisations keep the statistics that they have.
     """
 
     folder: Path
@@ -47,6 +51,7 @@ class LoopSettings:
     device: str = "cpu"
     start_from: Path | None = None
     workers: int = 0
+    settled: float = 0.0
 
 
 def above_zero(text: str) -> float:
@@ -116,6 +121,8 @@ def train(
     clock and not by steps, so that any budget gives a finished network. A checkpoint every minute
     carries the time already used; a later call with the same folder goes on from it, with the
     pictures in another order than an unbroken run would have seen.
+
+    With `settings.settled` normalisations average over many batches before they settle.
     """
     checkpoint = settings.folder / f"{name}.checkpoint.pt"
     if settings.batch > count:
@@ -154,10 +161,18 @@ def train(
     batches = feed(seed) if feed else shuffled_batches(count, settings.batch, seed)
     started = saved_at = time.monotonic() - used_s
     model.train()
+    norms = [each for each in model.modules() if isinstance(each, nn.BatchNorm2d)]
+    for norm in norms if settings.settled else ():
+        norm.momentum = SLOW_MOMENTUM
     with Progress(*COLUMNS, console=Console(stderr=True)) as progress:
         bar = progress.add_task(name, total=budget_s)
         while (elapsed := time.monotonic() - started) < budget_s:
             done = elapsed / budget_s
+            if done > 1 - settings.settled:
+                # In training a batch is normalised by its own statistics, in use none is: to that
+                # the weights behind have to get used.
+                for norm in norms:
+                    norm.eval()
             share = float(min(done / 0.02 + 0.01, 0.5 * (1 + np.cos(np.pi * done))))
             for group, peak_rate in zip(groups, peak_rates, strict=True):
                 group["lr"] = share * peak_rate
