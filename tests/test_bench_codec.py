@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import PIL.Image
 import pytest
 
 from codec.base import DecodedImage, Image
@@ -105,6 +106,18 @@ def test_codecs_that_code_anew_are_batched_and_counted_one_by_one(images: list[I
     assert points[0].failed > 0 == points[1].failed
     with pytest.raises(TestbedError, match="none of the profiles paper can be fitted"):
         fitted_codecs({"paper": open_layered("paper")}, 2)
+
+
+def test_a_picture_too_large_to_be_fitted_is_said_before_anything_is_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    PIL.Image.new("RGB", (1025, 2)).save(tmp_path / "wide.png")
+    PIL.Image.new("RGB", (2, 2)).save(tmp_path / "small.png")
+    monkeypatch.setattr(
+        "testbed.commands.bench_codec_command.bench_codec", lambda *_: pytest.fail("measured")
+    )
+    with pytest.raises(TestbedError, match="found 2 x 1025; leave --fit out"):
+        run_bench_codec(["embedded"], str(tmp_path), None, "none", None, fit=1)
 
 
 def test_speed_is_of_exact_round_trips(images: list[Image]) -> None:

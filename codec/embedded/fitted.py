@@ -43,6 +43,17 @@ def check_tries(tries: int) -> None:
         raise CodecError(f"expected 1, 2, 4 or 8 steps to try, found {tries}")
 
 
+def check_fittable(image: Image) -> None:
+    """Raises CodecError for pictures that would need slices, and for arrays that are no Image."""
+    check_image(image)
+    height, width = image.shape[:2]
+    if max(height, width) > UNSLICED_SIDE:
+        raise CodecError(
+            f"expected a picture of at most {UNSLICED_SIDE} pixels a side to be fitted to a "
+            f"budget, found {height} x {width}"
+        )
+
+
 class FittedCodec:
     """The codec behind the protocol `ImageCodec`, coding anew for each budget.
 
@@ -73,20 +84,15 @@ class FittedCodec:
     ) -> list[EncodedImage | None]:
         """See ImageCodec. Without a budget: all there is, in UNIT_STEP.
 
-        None where the budget ends before anything is told of the picture. Raises CodecError for
-        pictures that would need slices, and for arrays that are no Image.
+        None where the budget ends before anything is told of the picture. Raises CodecError as
+        check_fittable does.
         """
         streams: list[bytes | None] = [None] * len(images)
         groups: dict[Alike, list[int]] = defaultdict(list)
         heads: dict[Alike, bytes] = {}
         for b, image in enumerate(images):
-            check_image(image)
+            check_fittable(image)
             height, width = image.shape[:2]
-            if max(height, width) > UNSLICED_SIDE:
-                raise CodecError(
-                    f"expected a picture of at most {UNSLICED_SIDE} pixels a side to be fitted to "
-                    f"a budget, found {height} x {width}"
-                )
             header = PictureHeader(height, width, 0, is_grey(image), 0, False, STEPPED_VERSION)
             alike = alike_of(Box(0, 0, height, width), header, self.profile)
             heads[alike] = header.pack()

@@ -25,6 +25,7 @@ from rich.table import Table
 from codec.base import CodecError, Image, ImageCodec
 from codec.bench_codec import CodecSpeed, bench_codec
 from codec.embedded.codec import EmbeddedCodec
+from codec.embedded.fitted import check_fittable
 from codec.layered import LayeredCodec
 from codec.profile import profile_names
 from testbed.errors import OutputError
@@ -89,6 +90,9 @@ def run_bench_codec(
         if isinstance(codec, EmbeddedCodec)
     }
     images = [image.pixels for image in load_images(source, Path(), limit)]
+    for label in fitted:
+        for image in images:
+            _check_fittable(label, image)
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -146,6 +150,14 @@ def fitted_codecs(ours: Mapping[str, LayeredCodec], fit: int | None) -> dict[str
     if not found:
         raise CodecSetupError(f"--fit: none of the profiles {', '.join(ours)} can be fitted")
     return found
+
+
+def _check_fittable(label: str, image: Image) -> None:
+    # Now, and not when all that comes before has been measured.
+    try:
+        check_fittable(image)
+    except CodecError as error:
+        raise CodecSetupError(f"{label}: {error}; leave --fit out") from None
 
 
 def conventional_codecs(text: str) -> dict[str, ImageCodec]:
