@@ -116,7 +116,7 @@ def test_a_picture_too_large_to_be_fitted_is_said_before_anything_is_measured(
     monkeypatch.setattr(
         "testbed.commands.bench_codec_command.bench_codec", lambda *_: pytest.fail("measured")
     )
-    with pytest.raises(TestbedError, match="found 2 x 1025; leave --fit out"):
+    with pytest.raises(TestbedError, match=r"^wide.*found 2 x 1025; leave --fit out"):
         run_bench_codec(["embedded"], str(tmp_path), None, "none", None, fit=1)
 
 

@@ -90,7 +90,7 @@ class Side:
             self.symbols = np.zeros((height, width, 2 * count), np.float32)
         n = len(step.kind.groups[step.group])
         shape = (height, width, HEAD_OUTPUTS * n)
-        logits = self.random.integers(-3000, 3000, shape).astype(np.int32)
+        logits = self.random.integers(BIN_LOGIT.low, BIN_LOGIT.high, shape).astype(np.int32)
         return logits, (known, self.symbols, told_by(step, grey=False), self.mixer)
 
     def state(self) -> tuple[list[np.ndarray], np.ndarray]:
@@ -259,7 +259,7 @@ def test_symbols_say_by_how_much_the_middle_moved() -> None:
 
 
 def test_a_bin_costs_what_the_head_s_outputs_for_it_say() -> None:
-    """By the rule written out place by place: docs/bitstream.md, Networks."""
+    """By the rule written out place by place: docs/bitstream.md, Bins."""
     size = (8, 8)
     random = np.random.default_rng(4)
     truth = np.rint(random.laplace(0, 12, (*size, 48))).astype(np.int32)

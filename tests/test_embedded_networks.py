@@ -120,7 +120,7 @@ def extreme_integers(network: nn.Module, seed: int) -> dict[str, Tensor]:
     return state
 
 
-SMALL = Size(24, 2, 16), Size(16, 1, 24, heads_see=False)
+SMALL = Size(24, 2, 16), Size(16, 1, 24, heads_see_features=False)
 """Sizes of blocks and details that nobody ships."""
 
 
@@ -254,7 +254,7 @@ def test_the_trainable_predictor_is_the_exact_one_within_rounding(sizes: tuple[S
         (BLOCK, "blocks", FEATURES), (DETAIL, "details", DETAIL_FEATURES),
     ):  # fmt: skip
         ours, theirs = getattr(trainable, name), getattr(exact, name)
-        assert ours.heads_see == theirs.heads_see
+        assert ours.heads_see_features == theirs.heads_see_features
         x, levels = inputs(8, features)
         seen = evaluate(ours.trunk, x / SIGNED.unit, levels) * ACTIVATION.unit
         error = seen - evaluate(theirs.trunk, x, levels)

@@ -266,6 +266,24 @@ def test_nothing_is_widened_from_a_network_that_lacks_something(tensors: dict[st
         widen(wider, {})
 
 
+@pytest.mark.parametrize("last", ["blocks.heads.0.out.conv", "details.heads.1.out.conv"])
+def test_outputs_of_another_number_mean_something_else(
+    last: str, tensors: dict[str, Tensor]
+) -> None:
+    """As of heads with two for each channel."""
+    state = restored_predictor(tensors, "predictor").state_dict()
+    key = f"{last}.weight"
+    some = {**state, key: state[key][::2], f"{last}.bias": state[f"{last}.bias"][::2]}
+    with pytest.raises(ValueError, match=rf"{key}: expected \d+ outputs, found {len(some[key])}$"):
+        widen(new_predictor(1, Size(32, 2, 24)), some)
+
+
+def test_heads_do_not_unlearn_to_see_features() -> None:
+    blind = new_predictor(2, Size(130, 1, 8, heads_see_features=False))
+    with pytest.raises(ValueError, match="expected heads that see no features"):
+        widen(blind, new_predictor(1, Size(16, 1, 8)).state_dict())
+
+
 @pytest.mark.parametrize(
     "words",
     [

@@ -73,7 +73,7 @@ def synthetic_profile(more: Mapping[str, Tensor] | None = None) -> EmbeddedProfi
     networks = {
         "predictor": PlanePredictor(ExactConv, ExactLevelBias, Size(48, 2, 32), Size(32, 2, 24)),
         "photographs": PlanePredictor(
-            ExactConv, ExactLevelBias, Size(32, 1, 48, heads_see=False), Size(24, 1, 32)
+            ExactConv, ExactLevelBias, Size(32, 1, 48, heads_see_features=False), Size(24, 1, 32)
         ),
         "estimator": PictureEstimator(ExactConv, ExactLevelBias, 48, 2),
     }

@@ -441,7 +441,7 @@ def test_a_network_is_as_large_as_its_state() -> None:
 # -------------------------------------------------------------------------- larger networks, Muon
 
 
-@pytest.mark.parametrize("size", [SMALL, replace(SMALL, heads_see=False)])
+@pytest.mark.parametrize("size", [SMALL, replace(SMALL, heads_see_features=False)])
 def test_a_widened_network_computes_what_the_smaller_one_does(
     samples: NDArray[np.uint8], linear: Linear, size: Size
 ) -> None:
@@ -687,6 +687,21 @@ def test_an_ablated_predictor_does_without(
     assert found != pytest.approx(bpp_by_level(model, pictures, linear))
 
 
+@pytest.mark.parametrize("streams", ["all", "reversible"])
+def test_what_counts_goes_by_the_streams(
+    streams: str, cifar: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("codec.training.data.VALIDATION_IMAGES", 2)
+    given: list[tuple] = []
+    monkeypatch.setattr(embedded_train, "train_predictor", lambda *all_: given.append(all_))
+    options = ["--cifar", str(cifar), "--out", str(tmp_path), "--batch", "4", "--width", "24"]
+    embedded_train.main([*options, "--part", "predictor", "--streams", streams])
+    (_, _, batches, _, settings, _, _, worth), emphasis = given[0], EMPHASIS[streams]
+    assert (batches.shares, batches.crop_shares) == (emphasis.shares, emphasis.crop_shares)
+    assert worth == emphasis.worth
+    assert settings.settled == embedded_train.SETTLED > 0
+
+
 def test_an_ablation_prints_its_table_and_writes_no_weights(
     cifar: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -758,6 +773,11 @@ def test_photographs_are_cropped_to_squares_of_64(cifar: Path, tmp_path: Path) -
     batches = embedded_data.Batches(replace(data, train=data.train[:8]), SHARES, 8, 1)
     sides = {batches.draw(np.arange(8)).coefficients.shape[1] for _ in range(40)}
     assert sides == {8, 16}
+    only = {**dict.fromkeys(LEVELS, 0.0), 2: 1.0}
+    batches = embedded_data.Batches(data, SHARES, 8, 1, crop_shares=only)
+    drawn = [batches.draw(np.arange(8)) for _ in range(40)]
+    assert {lv for each in drawn if each.coefficients.shape[1] == 16 for lv in each.levels} == {2}
+    assert len({lv for each in drawn if each.coefficients.shape[1] == 8 for lv in each.levels}) > 5
 
 
 def test_processes_that_fit_at_once_share_what_came_first(

@@ -54,8 +54,30 @@ def test_normalisations_settle_before_the_end(tmp_path: Path) -> None:
     assert 0.2 < changes / len(seen) < 0.8
     assert all(torch.equal(mean, norm.running_mean) for _, mean in seen[changes:])
     assert not torch.equal(seen[0][1], norm.running_mean)
+    # What is kept is about a mean over all batches, not what the last few held.
+    with torch.no_grad():
+        whole = model[0](pictures).mean((0, 2, 3))
+    assert torch.allclose(norm.running_mean, whole, atol=0.05)
+    # A run that goes on when they have settled leaves them alone from its first step.
+    kept, before = norm.running_mean.clone(), len(seen)
+    loop.train("x", model, loss_of, 32, LoopSettings(tmp_path, 0.012, "x", batch=8, settled=0.5))
+    assert len(seen) > before
+    assert not any(at for at, _ in seen[before:])
+    assert torch.equal(norm.running_mean, kept)
+    before = len(seen)
     loop.train("y", model, loss_of, 32, LoopSettings(tmp_path, 0.002, "y", batch=8))
-    assert all(at for at, _ in seen[len(training) :])
+    assert all(at for at, _ in seen[before:])
+
+
+def test_a_checkpoint_of_other_networks_is_one_line(tmp_path: Path) -> None:
+    def loss_of(_: NDArray[np.int64]) -> tuple[Tensor, dict[str, float]]:
+        return torch.zeros(1, requires_grad=True).sum(), {}
+
+    settings = LoopSettings(tmp_path, 0.001, "x", batch=2)
+    loop.train("x", nn.Linear(2, 3), loss_of, 4, settings)
+    with pytest.raises(SystemExit, match="of another form") as raised:
+        loop.train("x", nn.Linear(2, 4), loss_of, 4, settings)
+    assert "\n" not in str(raised.value)
 
 
 def test_one_pass_from_pictures_to_weights(

@@ -98,19 +98,21 @@ class _Counted:
         """Those of a pass that `walk` has entered; truth: (B, h, w, C), of the pass's part."""
         here = places_with(step.parity, *truth.shape[1:3])
         logits, known = walk.logits(step)[:, here], walk.known[step.part][:, here]
+        fresh, both, positive, plus = np.split(logits, HEAD_OUTPUTS, axis=-1)
         told = told_by(step, grey=False)
         for channel, output, plane in zip(told.channels, told.outputs, told.planes, strict=True):
             values = truth[:, here, channel]
             was_zero = known[..., channel] == 0
             bits = np.abs(values) >> plane & np.where(was_zero, -1, 1) != 0
-            fresh, both, positive, plus = np.split(logits, HEAD_OUTPUTS, axis=-1)
-            later = both + np.where(known[..., channel, None] > 0, positive, -positive)
+            later = both[..., output] + np.where(
+                known[..., channel] > 0, positive[..., output], -positive[..., output]
+            )
             for kind, ones, chosen, said in (
-                (SIGNIFICANCE, bits, was_zero, fresh),
+                (SIGNIFICANCE, bits, was_zero, fresh[..., output]),
                 (REFINEMENT, bits, ~was_zero, later.clip(BIN_LOGIT.low, BIN_LOGIT.high)),
-                (SIGN, values > 0, was_zero & bits, plus),
+                (SIGN, values > 0, was_zero & bits, plus[..., output]),
             ):
-                self._add_bins((step.part, channel, kind), ones[chosen], said[..., output][chosen])
+                self._add_bins((step.part, channel, kind), ones[chosen], said[chosen])
 
     def _add_bins(
         self, key: tuple[int, int, int], ones: NDArray[np.bool_], logits: NDArray[np.int32]

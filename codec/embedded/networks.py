@@ -56,12 +56,12 @@ STAGE_ROWS = 5
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """Of a trunk and its heads; heads_see: whether these see the features, as the trunk does."""
+    """Of a trunk and its heads; heads_see_features: whether these do so beside the trunk."""
 
     width: int
     blocks: int
     head_width: int
-    heads_see: bool = True
+    heads_see_features: bool = True
 
 
 BLOCK_SIZE, DETAIL_SIZE = Size(96, 3, 64), Size(64, 2, 48)
@@ -205,9 +205,9 @@ class PartPredictor(nn.Module):
         stages: int = 0,
     ) -> None:
         super().__init__()
-        self.heads_see = size.heads_see
+        self.heads_see_features = size.heads_see_features
         self.trunk = LevelTrunk(features, size.width, size.blocks, conv, bias, stages)
-        inputs = size.width + features * size.heads_see + 2 * kind.channels
+        inputs = size.width + features * size.heads_see_features + 2 * kind.channels
         self.heads = nn.ModuleList(
             GroupHead(inputs, size.head_width, len(group), conv, bias) for group in kind.groups
         )
@@ -290,17 +290,16 @@ def exact_estimator(state: dict[str, Tensor]) -> PictureEstimator:
 def predictor_size(state: Mapping[str, Tensor], part: str, weight: str = INTEGER_WEIGHT) -> Size:
     """Of `details` or `blocks`. KeyError or ValueError as of trunk_size."""
     width, blocks = trunk_size(state, f"{part}.trunk", weight)
-    head_width = state[f"{part}.heads.0.first.{weight}"].shape[0]
+    head_width, inputs = _shape(state, f"{part}.heads.0.first.{weight}")[:2]
     if head_width > MOST_WIDTH:
         raise ValueError(f"{part}: expected heads of at most {MOST_WIDTH}, found {head_width}")
     features, symbols = HEAD_INPUTS[part]
-    inputs = state[f"{part}.heads.0.first.{weight}"].shape[1]
     if inputs not in (width + symbols, width + features + symbols):
         raise ValueError(
             f"{part}: expected heads of {width} + {symbols} or {width} + {features} + {symbols} "
             f"inputs, found {inputs}"
         )
-    return Size(width, blocks, head_width, heads_see=inputs > width + symbols)
+    return Size(width, blocks, head_width, heads_see_features=inputs > width + symbols)
 
 
 def trunk_size(
@@ -311,7 +310,7 @@ def trunk_size(
     KeyError if there is no such trunk, ValueError if memory does not bear it. Blocks are counted by
     their numbers, so that a missing one is missed when they are loaded.
     """
-    width = state[f"{trunk}.stem.{weight}"].shape[0]
+    width = _shape(state, f"{trunk}.stem.{weight}")[0]
     start = f"{trunk}.blocks."
     blocks = len({key.removeprefix(start).split(".")[0] for key in state if key.startswith(start)})
     if width > MOST_WIDTH or blocks > MOST_BLOCKS:
@@ -320,3 +319,11 @@ def trunk_size(
             f"found {width} and {blocks}"
         )
     return width, blocks
+
+
+def _shape(state: Mapping[str, Tensor], key: str) -> tuple[int, ...]:
+    """Of a convolution's weights."""
+    shape = tuple(state[key].shape)
+    if len(shape) != 4:
+        raise ValueError(f"{key}: expected weights of four dimensions, found {shape}")
+    return shape

@@ -97,7 +97,7 @@ class Walk:
         network = self.predictor.blocks if step.kind is BLOCK else self.predictor.details
         features = self._features(step, rows)
         seen = network_in_chunks(network.trunk, features, step.level, self._stage_row(step))
-        if network.heads_see:
+        if network.heads_see_features:
             seen = np.concatenate([seen, features], axis=-1)
         self._width = seen.shape[-1]
         channels = self._width + 2 * step.kind.channels

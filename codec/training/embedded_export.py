@@ -56,7 +56,8 @@ def load_checkpoint(path: Path) -> Checkpoint:
 
 
 def predictor_of(state: Mapping[str, Tensor]) -> PlanePredictor:
-    """The network, as large as its state_dict. KeyError or RuntimeError if it does not fit."""
+    """The network, as large as its state_dict. Raises KeyError, RuntimeError or ValueError if it
+    does not fit."""
     sizes = (predictor_size(state, part, TRAINED_WEIGHT) for part in ("blocks", "details"))
     model = PlanePredictor(TrainableConv, TrainableLevelBias, *sizes)
     model.load_state_dict(state)
@@ -78,8 +79,8 @@ def embedded_tensors(
 
     states: state_dicts of `estimator`, of `predictor` and, if they are there, of others of
         profile.STAND_INS.
-    Raises KeyError or RuntimeError if a state does not fit, ValueError if a network's weights are
-    too large for exact sums.
+    Raises KeyError, RuntimeError or ValueError if a state does not fit, ValueError if a network's
+    weights are too large for exact sums.
     """
     tensors = {
         f"{part}.{key}": value.contiguous()

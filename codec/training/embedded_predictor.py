@@ -46,10 +46,6 @@ from codec.training.muon import optimisers_for
 
 Ablation: TypeAlias = Literal["none", "single_pass", "no_linear"]
 
-SETTLED = 0.35
-"""Share of a training in which normalisations have settled: without that, levels told in few bins
-take a quarter more bits in use than in training."""
-
 
 @dataclass(frozen=True, slots=True)
 class Emphasis:
@@ -64,14 +60,16 @@ class Emphasis:
     worth: Mapping[int, float]
 
 
+ALL, REVERSIBLE = "all", "reversible"
+"""Streams that a predictor may be for: any, or those that end in the exact picture."""
 EMPHASIS = {
-    "all": Emphasis(
+    ALL: Emphasis(
         {11: 1, 10: 1, 9: 1, 8: 2, 7: 3, 6: 4, 5: 5, 4: 6, 3: 5, 2: 5, 1: 4, 0: 3, -1: 2},
         dict.fromkeys(LEVELS, 1),
         {11: 3.0, 10: 3.0, 9: 3.0, 8: 3.0, 7: 3.0, 6: 2.5, 5: 2.0, 4: 1.6, 3: 1.3, 2: 1.0, 1: 0.8,
          0: 0.7, -1: 0.7},
     ),
-    "reversible": Emphasis(
+    REVERSIBLE: Emphasis(
         {11: 1, 10: 1, 9: 1, 8: 2, 7: 2, 6: 3, 5: 4, 4: 5, 3: 5, 2: 5, 1: 5, 0: 5, -1: 4},
         {11: 1, 10: 1, 9: 1, 8: 1, 7: 1, 6: 1, 5: 1, 4: 1, 3: 2, 2: 2, 1: 3, 0: 4, -1: 4},
         {11: 2.0, 10: 2.0, 9: 2.0, 8: 2.0, 7: 2.0, 6: 1.8, 5: 1.5, 4: 1.3, 3: 1.1, 2: 1.0, 1: 1.0,
@@ -125,7 +123,7 @@ def bits_of(
         with torch.autocast(bits.device.type, dtype=torch.bfloat16, enabled=autocast):
             features = network_input(part.seen)
             seen = network.trunk(features, index, *stage)
-            if network.heads_see:
+            if network.heads_see_features:
                 seen = torch.cat([seen, features], 1)
             found = _part_bits(network, part, seen, ablation)
         bits = bits.index_add(0, part.rows, found)

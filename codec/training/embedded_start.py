@@ -33,7 +33,7 @@ from codec.training.embedded_restore import (
 from codec.training.embedded_widen import widen
 from codec.training.manifest import earlier_manifest
 
-_UNFIT = (KeyError, ValueError, IndexError, TypeError, RuntimeError)
+UNFIT = (KeyError, ValueError, IndexError, TypeError, RuntimeError)
 """What comes of tensors that are not those of a network."""
 
 
@@ -61,7 +61,7 @@ def begin(model: nn.Module, folder: Path, name: str, look: Callable[[Any], None]
             earlier = restored_predictor(tensors, name)
         calibrate(earlier, partial(look, earlier))
         widen(model, earlier.state_dict())
-    except _UNFIT as error:
+    except UNFIT as error:
         raise _unfit(path, error) from None
 
 
@@ -79,14 +79,18 @@ def earlier_size(folder: Path, name: str) -> Size:
         if name == "estimator":
             return Size(*trunk_size(state, "trunk", weight), 0)
         return predictor_size(state, "blocks", weight)
-    except _UNFIT as error:
+    except UNFIT as error:
         raise _unfit(path, error) from None
 
 
-def _unfit(path: Path, error: Exception) -> SystemExit:
+def reason_of(error: Exception) -> str:
+    """One of UNFIT, in words and on one line."""
     reason = " ".join(str(error).split())
-    what = f"no {reason}" if isinstance(error, KeyError) else reason
-    return SystemExit(f"{path}: cannot be started from ({what})")
+    return f"no {reason}" if isinstance(error, KeyError) else reason
+
+
+def _unfit(path: Path, error: Exception) -> SystemExit:
+    return SystemExit(f"{path}: cannot be started from ({reason_of(error)})")
 
 
 def earlier_linear(folder: Path) -> Linear:
@@ -96,7 +100,7 @@ def earlier_linear(folder: Path) -> Linear:
         return load_linear(path)
     try:
         return restored_linear(load_weights(folder / WEIGHTS_NAME))
-    except _UNFIT as error:
+    except UNFIT as error:
         raise _unfit(folder / WEIGHTS_NAME, error) from None
 
 

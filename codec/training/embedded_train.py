@@ -65,8 +65,9 @@ from codec.training.embedded_export import (
 )
 from codec.training.embedded_linear import FILE_NAME, Linear, linear_prediction
 from codec.training.embedded_predictor import (
+    ALL,
     EMPHASIS,
-    SETTLED,
+    REVERSIBLE,
     TABLE_PICTURES,
     bpp_by_level,
     new_predictor,
@@ -74,21 +75,23 @@ from codec.training.embedded_predictor import (
     train_predictor,
 )
 from codec.training.embedded_start import (
+    UNFIT,
     begin,
     check_start,
     checkpoint_path,
     earlier_linear,
     earlier_networks,
     earlier_size,
+    reason_of,
 )
 from codec.training.loop import LoopSettings, add_loop_arguments, at_least
 from codec.training.manifest import earlier_manifest
 
 PARTS = ("predictor", "estimator")
 PHOTOGRAPHS: Kind = "photographs"
-REVERSIBLE = "reversible"
-STREAMS = ("all", REVERSIBLE)
-"""What a predictor may be for."""
+SETTLED = 0.35
+"""Share of a training in which normalisations have settled: without that, levels told in few bins
+take a quarter more bits in use than in training."""
 NETWORKS = (*STAND_INS, "estimator")
 """Names of checkpoints, and of what the weights file holds."""
 THUMBNAILS_REVERSIBLE = predictor_name(photographs=False, reversible=True)
@@ -208,7 +211,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         "one beside that for thumbnails, which is used for pictures of more than 64x64 pixels",
     )  # fmt: skip
     parser.add_argument(
-        "--streams", choices=STREAMS, default="all",
+        "--streams", choices=tuple(EMPHASIS), default=ALL,
         help="which the predictor is for; reversible: with --part predictor, it becomes another "
         "one beside, which is used for streams that end in the exact picture; all are trained on "
         "the reversible transform",
@@ -355,10 +358,16 @@ def export(options: argparse.Namespace, data: EmbeddedData, linear: Linear) -> d
     }
     if kept:
         making["kept_of_started_from"] = list(kept)
-    tensors = embedded_tensors({name: each.model for name, each in found.items()}, linear)
-    tensors |= {f"{name}.{key}": v for name, state in kept.items() for key, v in state.items()}
-    if THUMBNAILS_REVERSIBLE in found:
+    try:
+        tensors = embedded_tensors({name: each.model for name, each in found.items()}, linear)
+        tensors |= {f"{name}.{key}": v for name, state in kept.items() for key, v in state.items()}
         profile = embedded_profile_from_tensors(PROFILE, "", tensors)
+    except UNFIT as error:
+        raise SystemExit(
+            f"{options.out}: its networks, or those of --start-from, make no weights "
+            f"({reason_of(error)})"
+        ) from None
+    if THUMBNAILS_REVERSIBLE in found:
         pictures = data.train[:CORRECTION_PICTURES]
         start = learnt_correction(profile, profile.predictors[THUMBNAILS_REVERSIBLE], pictures)
         tensors[f"{THUMBNAILS_REVERSIBLE}.{CORRECTION}"] = torch.from_numpy(start)

@@ -15,6 +15,9 @@ from torch import Tensor, nn
 
 from codec.embedded.networks import HEAD_INPUTS
 
+_LAST = re.compile(r"(^|\.)out\.conv\.weight$")
+"""Layers whose outputs no other layer sees."""
+
 
 @torch.no_grad()
 def widen(model: nn.Module, earlier: Mapping[str, Tensor]) -> None:
@@ -41,16 +44,19 @@ def widen(model: nn.Module, earlier: Mapping[str, Tensor]) -> None:
         if new.dim() != 4:
             new[tuple(slice(n) for n in old.shape)] = old
             continue
+        if _LAST.search(key) and len(old) != len(new):
+            # They mean what they do by their number.
+            raise ValueError(f"{key}: expected {len(new)} outputs, found {len(old)}")
         new[: len(old)] = 0
         # What heads see of features, if they do, and symbols comes after all that the trunk tells.
         features, symbols = _others(key)
-        width = (
-            earlier[f"{key.partition('.')[0]}.trunk.stem.conv.weight"].shape[0] if symbols else 0
-        )
-        first = width or old.shape[1]
+        stem = f"{key.partition('.')[0]}.trunk.stem.conv.weight"
+        first = len(earlier[stem]) if symbols else old.shape[1]
         new[: len(old), :first] = old[:, :first]
         if old.shape[1] > first + symbols:
-            at = new.shape[1] - symbols - features
+            if new.shape[1] < len(state[stem]) + features + symbols:
+                raise ValueError(f"{key}: expected heads that see no features")
+            at = -features - symbols
             new[: len(old), at : at + features] = old[:, first : first + features]
         if symbols:
             new[: len(old), -symbols:] = old[:, -symbols:]

@@ -21,8 +21,8 @@ from torch import Tensor, nn
 CHECKPOINT_EVERY_S = 60.0
 LOG_EVERY_STEPS = 100
 SLOW_MOMENTUM = 0.01
-"""Of normalisations that settle: the share of each batch in their statistics. The usual tenth would
-leave them with what a few batches happen to hold."""
+"""Of normalisations that settle: the least share of each batch in their statistics, which at first
+are those of all batches. The usual tenth would leave them with what a few happen to hold."""
 COLUMNS = (
     TextColumn("{task.description}"),
     BarColumn(),
@@ -145,7 +145,13 @@ def train(
                 f"{checkpoint} is of an earlier version; train on from it with another --out and "
                 f"--start-from {settings.folder}"
             )
-        model.load_state_dict(saved["model"])
+        try:
+            model.load_state_dict(saved["model"])
+        except RuntimeError:
+            raise SystemExit(
+                f"{checkpoint} is of networks of another form, as earlier versions had them; "
+                f"choose another --out"
+            ) from None
         for optimiser, state in zip(optimisers, saved["optimisers"], strict=True):
             optimiser.load_state_dict(state)
         # Loading puts other dictionaries in their place.
@@ -162,17 +168,17 @@ def train(
     started = saved_at = time.monotonic() - used_s
     model.train()
     norms = [each for each in model.modules() if isinstance(each, nn.BatchNorm2d)]
-    for norm in norms if settings.settled else ():
-        norm.momentum = SLOW_MOMENTUM
+    steps_here = 0
     with Progress(*COLUMNS, console=Console(stderr=True)) as progress:
         bar = progress.add_task(name, total=budget_s)
         while (elapsed := time.monotonic() - started) < budget_s:
             done = elapsed / budget_s
-            if done > 1 - settings.settled:
+            for norm in norms if settings.settled else ():
                 # In training a batch is normalised by its own statistics, in use none is: to that
                 # the weights behind have to get used.
-                for norm in norms:
-                    norm.eval()
+                norm.train(done <= 1 - settings.settled)
+                norm.momentum = max(SLOW_MOMENTUM, 1 / (1 + steps_here))
+            steps_here += 1
             share = float(min(done / 0.02 + 0.01, 0.5 * (1 + np.cos(np.pi * done))))
             for group, peak_rate in zip(groups, peak_rates, strict=True):
                 group["lr"] = share * peak_rate

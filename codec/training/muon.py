@@ -4,6 +4,7 @@ The gradient's running mean, as a matrix of outputs by inputs, is replaced by th
 whose singular values are all about one, so that a step goes equally far in every direction that
 the gradients have and not mostly along the few that dominate. Behind these convolutions comes a
 normalisation which makes their weights' scale meaningless: a step is a share of the weights' norm.
+Once it has settled (loop.py) their scale does count; by then steps are short.
 
 Source: Jordan and others, "Muon: an optimizer for hidden layers in neural networks" (2024), with
 its momentum, polynomial and number of iterations.

@@ -89,10 +89,14 @@ def run_bench_codec(
         for name, codec in ours.items()
         if isinstance(codec, EmbeddedCodec)
     }
-    images = [image.pixels for image in load_images(source, Path(), limit)]
-    for label in fitted:
-        for image in images:
-            _check_fittable(label, image)
+    found = load_images(source, Path(), limit)
+    for image in found if fitted else ():
+        # Now, and not when all that comes before has been measured.
+        try:
+            check_fittable(image.pixels)
+        except CodecError as error:
+            raise CodecSetupError(f"{image.name}: {error}; leave --fit out") from None
+    images = [image.pixels for image in found]
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -150,14 +154,6 @@ def fitted_codecs(ours: Mapping[str, LayeredCodec], fit: int | None) -> dict[str
     if not found:
         raise CodecSetupError(f"--fit: none of the profiles {', '.join(ours)} can be fitted")
     return found
-
-
-def _check_fittable(label: str, image: Image) -> None:
-    # Now, and not when all that comes before has been measured.
-    try:
-        check_fittable(image)
-    except CodecError as error:
-        raise CodecSetupError(f"{label}: {error}; leave --fit out") from None
 
 
 def conventional_codecs(text: str) -> dict[str, ImageCodec]:
