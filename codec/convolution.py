@@ -26,6 +26,14 @@ from codec.fixed_point import ACTIVATION, EXACT_BOUND, FixedPoint
 MAX_SHIFT = 14
 
 
+class Conv(nn.Module):
+    """What both forms share."""
+
+    def ahead(self, x: Tensor) -> Tensor:
+        """What the first inputs, as many as x has, bring to the convolution's sums."""
+        raise NotImplementedError
+
+
 class ConvFactory(Protocol):
     """The signature that both forms share."""
 
@@ -38,10 +46,10 @@ class ConvFactory(Protocol):
         source: FixedPoint = ACTIVATION,
         target: FixedPoint = ACTIVATION,
         size: int = 3,
-    ) -> nn.Module: ...
+    ) -> Conv: ...
 
 
-class TrainableConv(nn.Module):
+class TrainableConv(Conv):
     """Convolution in real numbers, 3x3 unless `size` says 1.
 
     (B, C, H, W) float -> (B, C', H/stride, W/stride) float.
@@ -68,8 +76,21 @@ class TrainableConv(nn.Module):
         )
         self.norm = nn.Identity() if self.is_head else nn.BatchNorm2d(out_channels)
 
-    def forward(self, x: Tensor, residual: Tensor | None = None) -> Tensor:
-        y: Tensor = self.norm(self.conv(x))
+    def ahead(self, x: Tensor) -> Tensor:
+        """See Conv."""
+        weight = self.conv.weight[:, : x.shape[1]]
+        return F.conv2d(x, weight, None, self.conv.stride, self.conv.padding)
+
+    def forward(
+        self, x: Tensor, residual: Tensor | None = None, ahead: Tensor | None = None
+    ) -> Tensor:
+        """ahead: what `ahead` made of the first inputs, if x holds only the others."""
+        if ahead is None:
+            sums = self.conv(x)
+        else:
+            weight, bias = self.conv.weight[:, -x.shape[1] :], self.conv.bias
+            sums = ahead + F.conv2d(x, weight, bias, self.conv.stride, self.conv.padding)
+        y: Tensor = self.norm(sums)
         if residual is not None:
             y = y + residual
         y = y.clamp(self.target.low / self.target.unit, self.target.high / self.target.unit)
@@ -114,7 +135,7 @@ class TrainableConv(nn.Module):
         }
 
 
-class ExactConv(nn.Module):
+class ExactConv(Conv):
     """Convolution over integers held in float32, (B, C, H, W) -> (B, C', H/stride, W/stride).
 
     Values in and out are integers within the domains `source` and `target`. Buffers: weight
@@ -168,8 +189,19 @@ class ExactConv(nn.Module):
         self.bias = bias.to(torch.float32)
         self.scale = torch.tensor(steps, dtype=torch.float32).view(-1, 1, 1)
 
-    def forward(self, x: Tensor, residual: Tensor | None = None) -> Tensor:
-        y = F.conv2d(x, self.weight, self.bias, stride=self.stride, padding=self.padding)
+    def ahead(self, x: Tensor) -> Tensor:
+        """See Conv; whole numbers, too."""
+        weight = self.weight[:, : x.shape[1]]
+        return F.conv2d(x, weight, None, stride=self.stride, padding=self.padding)
+
+    def forward(
+        self, x: Tensor, residual: Tensor | None = None, ahead: Tensor | None = None
+    ) -> Tensor:
+        """ahead: what `ahead` made of the first inputs, if x holds only the others."""
+        weight = self.weight if ahead is None else self.weight[:, -x.shape[1] :]
+        y = F.conv2d(x, weight, self.bias, stride=self.stride, padding=self.padding)
+        if ahead is not None:
+            y = y.add_(ahead)
         y = y.mul_(self.scale).floor_()
         if residual is not None:
             y = y.add_(residual)

@@ -2,6 +2,7 @@
 
     set_device("cuda")          once per process; "cpu" unless said otherwise
     evaluate(network, *inputs)  inputs and result are on the CPU, wherever it is computed
+                                (method: another of its methods than forward)
 
 On the CPU `evaluate` is a mere call. On another device a copy of the network is made once; the
 network itself stays where it is.
@@ -61,12 +62,12 @@ def device_name() -> str:
     return _device.type
 
 
-def evaluate(network: nn.Module, *inputs: Tensor) -> Tensor:
-    """`network(*inputs)` of tensors on the CPU; the result is there, too."""
+def evaluate(network: nn.Module, *inputs: Tensor, method: str = "forward") -> Tensor:
+    """`network.method(*inputs)` of tensors on the CPU; the result is there, too."""
     if _device == HOME:
-        result: Tensor = network(*inputs)
+        result: Tensor = getattr(network, method)(*inputs)
         return result
-    result = _there(network)(*(each.to(_device) for each in inputs))
+    result = getattr(_there(network), method)(*(each.to(_device) for each in inputs))
     return result.to(HOME)
 
 

@@ -29,6 +29,7 @@ from codec.embedded.networks import (
     STAGE_ROWS,
     SYMBOLS,
     ExactLevelBias,
+    GroupHead,
     PictureEstimator,
     PlanePredictor,
     Size,
@@ -164,12 +165,28 @@ def inputs(count: int, channels: int, height: int = 7, width: int = 9) -> tuple[
 
 @torch.inference_mode()
 def evaluate(network: nn.Module, x: Tensor, levels: Tensor) -> Tensor:
+    if isinstance(network, GroupHead):
+        # Where its inputs are parted does not matter.
+        at = x.shape[1] // 3
+        said: Tensor = network(x[:, at:], levels, network.ahead(x[:, :at]))
+        return said
     # The trunk of details is told the stage as well.
     rows = (
         [levels] if getattr(network, "stage_bias", None) is None else [levels, levels % STAGE_ROWS]
     )
     y: Tensor = network(x, *rows)
     return y
+
+
+def test_a_head_s_inputs_may_be_parted_anywhere(networks) -> None:
+    heads = {name: each for name, each in networks.items() if name.startswith("head")}
+    assert heads
+    for name, (head, channels) in heads.items():
+        x, levels = inputs(3, channels)
+        with torch.inference_mode():
+            expected = head.out(head.second(head.first(x, residual=head.bias(levels))))
+            for at in (1, channels // 2, channels - 1):
+                assert torch.equal(head(x[:, at:], levels, head.ahead(x[:, :at])), expected), name
 
 
 def test_float32_is_as_exact_as_float64(networks) -> None:
@@ -263,9 +280,9 @@ def test_the_trainable_predictor_is_the_exact_one_within_rounding(sizes: tuple[S
         assert rms(error) < 0.02 * rms(seen)
         x, levels = inputs(8, theirs.heads[0].first.weight.shape[1])
         for group, head, exact_head in zip(kind.groups, ours.heads, theirs.heads, strict=True):
-            real = head(x / SIGNED.unit, levels) * BIN_LOGIT.unit
+            real = evaluate(head, x / SIGNED.unit, levels) * BIN_LOGIT.unit
             assert real.shape[1] == HEAD_OUTPUTS * len(group)
-            error = real - exact_head(x, levels)
+            error = real - evaluate(exact_head, x, levels)
             # A step of the hidden activations is worth eight of the logit's.
             assert rms(error) < 8
             assert rms(error) < 0.02 * rms(real)

@@ -263,7 +263,7 @@ def test_the_estimator_is_trained_on_what_the_codec_shows(
 ) -> None:
     """The loss is the error of the codec's expected coefficients, weighted with their gains."""
     from codec.embedded.transform import GAIN
-    from codec.embedded.walk import network_in_chunks
+    from codec.embedded.walk import level_rows, network_in_chunks
 
     model = new_estimator(1, 24, 1).eval()
     states = {"predictor": new_predictor(1, SMALL).state_dict(), "estimator": model.state_dict()}
@@ -278,7 +278,7 @@ def test_the_estimator_is_trained_on_what_the_codec_shows(
         change = symbols_of(parts[-1], BLOCK, np.full(4, level), len(parts) - 2).change * told
         symbols = np.concatenate([change, told], axis=-1).astype(np.float32) * SIGNED.unit
         seen = np.concatenate([profile.block_features(before, means, level), symbols], axis=-1)
-        logits = network_in_chunks(profile.estimator, seen, level).astype(np.int32)
+        logits = network_in_chunks(profile.estimator, [seen], level_rows(level)).astype(np.int32)
         shown = estimates(known, means, symbols, level, logits, means_told=whole) / 16
         expected = np.square((shown - truth) * GAIN).mean((1, 2, 3))
         with torch.inference_mode():

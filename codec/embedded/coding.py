@@ -31,7 +31,7 @@ from codec.embedded.pyramid import Parts, analyse, joined, split, synthesise
 from codec.embedded.schedule import BLOCK, Pass, ends_layer
 from codec.embedded.steps import STEP_BINS, read_step, stepped_coefficients, tell_step, unstepped
 from codec.embedded.transform import ESTIMATE_BITS, LUMA_CHANNELS, SIDE, expected_pixels
-from codec.embedded.walk import PLACES_AT_ONCE, Walk, network_in_chunks
+from codec.embedded.walk import PLACES_AT_ONCE, Walk, level_rows, network_in_chunks
 
 _Member = TypeVar("_Member")
 _Batch: TypeAlias = "tuple[Alike, Sequence[_Member]]"
@@ -184,9 +184,8 @@ def _expected(
         symbols[:] = walk.symbols[rows]
     before = known_of_part(known, BLOCK, step.level)
     inputs = [profile.block_features(before, means, step.level), symbols]
-    logits = network_in_chunks(
-        profile.estimator, np.concatenate(inputs, axis=-1), step.level
-    ).astype(np.int32)
+    seen = np.concatenate(inputs, axis=-1)
+    logits = network_in_chunks(profile.estimator, [seen], level_rows(step.level)).astype(np.int32)
     expected = estimates(known, means, symbols, step.level, logits, means_told=in_blocks)
     if alike.grey:
         expected[..., LUMA_CHANNELS:] = 0

@@ -166,12 +166,15 @@ class LevelTrunk(nn.Module):
 
 
 class GroupHead(nn.Module):
-    """(B, inputs, h, w) -> (B, HEAD_OUTPUTS n, h, w) BIN_LOGIT for the n channels of a group.
+    """-> (B, HEAD_OUTPUTS n, h, w) BIN_LOGIT for the n channels of a group.
 
     n outputs of each kind in turn: of a coefficient that is still 0, the logit of the next bit
     being 1; of any other, the same as far as it holds for both signs, and what is added if the
     coefficient is positive and subtracted if it is negative; of a new one, the logit of its sign
     being plus. So what the coder knows of the coefficient itself no network has to carry along.
+
+    It sees what no pass of the level changes, and symbols, (B, inputs, h, w) SIGNED together. What
+    its first layer makes of the former serves both of a group's passes: `ahead`.
     """
 
     def __init__(
@@ -183,8 +186,14 @@ class GroupHead(nn.Module):
         self.second = conv(width, width)
         self.out = conv(width, HEAD_OUTPUTS * channels, target=BIN_LOGIT, size=1)
 
-    def forward(self, x: Tensor, index: Tensor) -> Tensor:
-        y: Tensor = self.out(self.second(self.first(x, residual=self.bias(index))))
+    def ahead(self, seen: Tensor) -> Tensor:
+        """(B, inputs before symbols, h, w) -> (B, width, h, w), for `forward`."""
+        return self.first.ahead(seen)
+
+    def forward(self, symbols: Tensor, index: Tensor, ahead: Tensor) -> Tensor:
+        """(B, 2C, h, w), (B,) rows of levels."""
+        x = self.first(symbols, residual=self.bias(index), ahead=ahead)
+        y: Tensor = self.out(self.second(x))
         return y
 
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from codec.device import evaluate
 from codec.embedded.adaptation import new_mixer
 from codec.embedded.knowledge import middles
-from codec.embedded.networks import STAGE_ROWS, PlanePredictor
+from codec.embedded.networks import STAGE_ROWS, PartPredictor, PlanePredictor
 from codec.embedded.pass_coder import decode_pass, encode_pass, probability_of_logit
 from codec.embedded.profile import EmbeddedProfile
 from codec.embedded.pyramid import Parts, empty_parts, finer_means
@@ -72,37 +72,34 @@ class Walk:
         self.passes = passes(self.stages)
         self.means = self.known[0]
         self._at: tuple[int, int] | None = None
-        self._inputs: NDArray[np.float32] = np.zeros((count, 1, 1, 0), np.float32)
-        self._width = 0
+        self.symbols: NDArray[np.float32] = np.zeros((count, 1, 1, 0), np.float32)
+        self._seen = self._ahead = self.symbols
+        self._group: int | None = None
 
     def __len__(self) -> int:
         return len(self.known[0])
-
-    @property
-    def symbols(self) -> NDArray[np.float32]:
-        return self._inputs[..., self._width :]
 
     def enter(self, step: Pass) -> None:
         """Makes ready for a pass: in a new part or level, of which nothing is told, the trunk."""
         if self._at == (step.level, step.part):
             return
         self._at = (step.level, step.part)
-        known = self.known[step.part]
-        self._width = 0
+        self._group = None
+        grid = self.known[step.part].shape[:3]
+        self.symbols = np.zeros((*grid, 2 * step.kind.channels), np.float32)
         if step.kind is ROOT:
-            self._inputs = np.zeros((*known.shape[:3], 2 * ROOT.channels), np.float32)
             return
         self.means = self._finer(step.level, step.part)
         rows, index = self._distinct()
-        network = self.predictor.blocks if step.kind is BLOCK else self.predictor.details
-        features = self._features(step, rows)
-        seen = network_in_chunks(network.trunk, features, step.level, self._stage_row(step))
+        network, features = self._network(step), self._features(step, rows)
+        rows_of = level_rows(step.level, self._stage_row(step))
+        seen = network_in_chunks(network.trunk, [features], rows_of)
         if network.heads_see_features:
             seen = np.concatenate([seen, features], axis=-1)
-        self._width = seen.shape[-1]
-        channels = self._width + 2 * step.kind.channels
-        self._inputs = np.zeros((*known.shape[:3], channels), np.float32)
-        self._inputs[..., : self._width] = seen[index]
+        self._seen = seen[index]
+
+    def _network(self, step: Pass) -> PartPredictor:
+        return self.predictor.blocks if step.kind is BLOCK else self.predictor.details
 
     def _finer(self, level: int, part: int) -> NDArray[np.int32]:
         """The means on a part's grid from those on the part's before, all of which is told."""
@@ -130,8 +127,12 @@ class Walk:
         if step.kind is ROOT:
             return root_logits(len(known), step.level - self.stages)
         rows, index = self._distinct()
-        network = self.predictor.blocks if step.kind is BLOCK else self.predictor.details
-        found = network_in_chunks(network.heads[step.group], self._inputs[rows], step.level)
+        head = self._network(step).heads[step.group]
+        if self._group != step.group:
+            self._group = step.group
+            self._ahead = network_in_chunks(head, [self._seen[rows]], [], "ahead")[index]
+        inputs = [self.symbols[rows], self._ahead[rows]]
+        found = network_in_chunks(head, inputs, level_rows(step.level))
         return found.astype(np.int32)[index]
 
     def encode(
@@ -205,7 +206,8 @@ class Walk:
         """Leaves only these pictures in the walk."""
         at = list(members)
         self.known = [part[at] for part in self.known]
-        self._inputs, self.means = self._inputs[at], self.means[at]
+        self.symbols, self.means = self.symbols[at], self.means[at]
+        self._seen, self._ahead = self._seen[at], self._ahead[at]
         self.mixers = [self.mixers[b] for b in at]
 
     def _distinct(self) -> tuple[slice | list[int], slice | list[int]]:
@@ -225,26 +227,33 @@ class Walk:
         return [index.index(i) for i in range(len(first))], index
 
 
+def level_rows(level: int, stage_row: int | None = None) -> list[int]:
+    """What tells a network the level, and the stage if it has rows for these."""
+    return [level_row(level)] + ([] if stage_row is None else [stage_row])
+
+
 @torch.inference_mode()
 def network_in_chunks(
     network: torch.nn.Module,
-    inputs: NDArray[np.float32],
-    level: int,
-    stage_row: int | None = None,
+    inputs: Sequence[NDArray[np.float32]],
+    rows: Sequence[int],
+    method: str = "forward",
 ) -> NDArray[np.float32]:
-    """`network(x, rows)` over (B, h, w, C), in parts of bounded size: float32 (B, h, w, C').
+    """A method of a network over arrays (B, h, w, C), in parts of bounded size: (B, h, w, C').
 
-    With `stage_row` the network is told that as well.
+    The network takes the first, then each of `rows` for every picture, then the other arrays.
     """
-    count, height, width = inputs.shape[:3]
+    count, height, width = inputs[0].shape[:3]
     step = max(1, PLACES_AT_ONCE // (height * width))
     parts = []
     for start in range(0, count, step):
         # Channels last in memory: what numpy calls (B, h, w, C) is torch's channels_last.
-        x = torch.from_numpy(np.ascontiguousarray(inputs[start : start + step])).permute(0, 3, 1, 2)
-        rows = [torch.full((len(x),), level_row(level))]
-        if stage_row is not None:
-            rows.append(torch.full((len(x),), stage_row))
-        parts.append(evaluate(network, x, *rows).permute(0, 2, 3, 1).numpy())
-    found: NDArray[np.float32] = parts[0] if len(parts) == 1 else np.concatenate(parts)
-    return found
+        first, *others = (
+            torch.from_numpy(np.ascontiguousarray(each[start : start + step])).permute(0, 3, 1, 2)
+            for each in inputs
+        )
+        told = [torch.full((len(first),), row) for row in rows]
+        found = evaluate(network, first, *told, *others, method=method)
+        parts.append(found.permute(0, 2, 3, 1).numpy())
+    whole: NDArray[np.float32] = parts[0] if len(parts) == 1 else np.concatenate(parts)
+    return whole

@@ -24,6 +24,7 @@ from torch import Tensor
 from codec.embedded.networks import (
     BLOCK_SIZE,
     STAGE_ROWS,
+    GroupHead,
     PartPredictor,
     PlanePredictor,
     Size,
@@ -152,8 +153,11 @@ def _both_parities(
         if ablation == "single_pass":
             told = torch.zeros_like(told)
         symbols = torch.cat([change * told, told], dim=-1)
-        views.append(torch.cat([seen, network_input(symbols)], 1))
-    logits = network.heads[group](torch.cat(views), torch.cat([index, index])).float()
+        views.append(network_input(symbols))
+    head = network.heads[group]
+    assert isinstance(head, GroupHead)
+    ahead = head.ahead(seen)
+    logits = head(torch.cat(views), torch.cat([index, index]), torch.cat([ahead, ahead])).float()
     even, odd = logits.permute(0, 2, 3, 1).chunk(2)
     return torch.where(_even_places(*grid, change.device), even, odd)
 
