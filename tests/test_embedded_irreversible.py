@@ -12,6 +12,7 @@ from test_embedded_transform import real_coefficients, structured
 from typer.testing import CliRunner
 
 from codec.base import CodecError, EncodedImage, Image, ReceivedLayer
+from codec.embedded.ablation import with_one_for_all_streams
 from codec.embedded.codec import EmbeddedCodec
 from codec.embedded.transform import coefficients, expected_pixels
 from codec.embedded.versions import IRREVERSIBLE_VERSION
@@ -34,7 +35,8 @@ def codec() -> EmbeddedCodec:
 
 @pytest.fixture(scope="module")
 def reversible(codec: EmbeddedCodec) -> EmbeddedCodec:
-    return EmbeddedCodec(codec.profile)
+    """By the same networks."""
+    return EmbeddedCodec(with_one_for_all_streams(codec.profile))
 
 
 @pytest.fixture(scope="module")

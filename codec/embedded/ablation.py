@@ -27,7 +27,7 @@ from codec.embedded.adaptation import REFINEMENT, SIGN, SIGNIFICANCE
 from codec.embedded.bin_engine import PROBABILITY_ONE, start_encoder, worst_case_bytes
 from codec.embedded.networks import HEAD_OUTPUTS
 from codec.embedded.pass_coder import MOST_BINS, probability_of_logit
-from codec.embedded.profile import EmbeddedProfile
+from codec.embedded.profile import REVERSIBLE, EmbeddedProfile
 from codec.embedded.pyramid import analyse
 from codec.embedded.schedule import Pass, places_with, told_by
 from codec.embedded.transform import CHANNELS
@@ -138,6 +138,13 @@ class _Middles(nn.Module):
     def forward(self, x: Tensor, index: Tensor) -> Tensor:
         del index
         return torch.zeros(len(x), CHANNELS, *x.shape[2:])
+
+
+def with_one_for_all_streams(profile: EmbeddedProfile) -> EmbeddedProfile:
+    """The profile without what only reversible streams use: only transforms differ then."""
+    there = profile.predictors.items()
+    shared = {name: each for name, each in there if not name.startswith(REVERSIBLE)}
+    return replace(profile, predictors=shared)
 
 
 def without_estimator(profile: EmbeddedProfile) -> EmbeddedProfile:

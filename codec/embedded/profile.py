@@ -47,11 +47,13 @@ def is_photograph(height: int, width: int) -> bool:
     return height * width > SMALL_PIXELS
 
 
+REVERSIBLE = "reversible"
+"""How the names of predictors begin that only streams of the reversible transform use."""
 STAND_INS: Mapping[str, tuple[str, ...]] = {
     "predictor": (),
     "photographs": ("predictor",),
-    "reversible": ("predictor",),
-    "reversible_photographs": ("photographs", "reversible", "predictor"),
+    REVERSIBLE: ("predictor",),
+    f"{REVERSIBLE}_photographs": ("photographs", REVERSIBLE, "predictor"),
 }
 """The predictors that a profile may have, with those that serve in the place of one that it has
 not: the first that there is. `reversible`: of streams of the reversible transform. `predictor` is
@@ -60,7 +62,7 @@ always there."""
 
 def predictor_name(*, photographs: bool, reversible: bool) -> str:
     """The name in STAND_INS of the predictor for photographs or not, reversible streams or not."""
-    return "_".join(["reversible"] * reversible + ["photographs"] * photographs) or "predictor"
+    return "_".join([REVERSIBLE] * reversible + ["photographs"] * photographs) or "predictor"
 
 
 def serving(name: str, there: Container[str]) -> str:

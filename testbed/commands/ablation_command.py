@@ -10,7 +10,7 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
-from codec.embedded.ablation import level_bits, without_estimator
+from codec.embedded.ablation import level_bits, with_one_for_all_streams, without_estimator
 from codec.embedded.codec import EmbeddedCodec
 from codec.embedded.profile import EmbeddedProfile
 from testbed.errors import OutputError
@@ -64,9 +64,10 @@ def _rows(
             round(layered_points("", codec, images, ())[1], 4) for codec in (plain, reversible)
         )
         rows.append(("correction by what was told", "lossless", without, with_it, unit, count))
+    alike = with_one_for_all_streams(profile)
     codecs = (
         ("expected picture", EmbeddedCodec(without_estimator(profile)), reversible),
-        ("irreversible transform", reversible, EmbeddedCodec(profile, reversible=False)),
+        ("irreversible transform", EmbeddedCodec(alike), EmbeddedCodec(alike, reversible=False)),
     )
     for part, *compared in codecs:
         before, after = (layered_points(part, codec, images, RATES_BPP)[0] for codec in compared)
