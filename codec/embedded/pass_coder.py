@@ -107,7 +107,7 @@ def _first_corrected(
     group: Integer,
     logit: Integer,
 ) -> int:
-    """The logit of a coefficient's first bin of a pass; value: what is known of it."""
+    """That logit, corrected; value: as of _first_logit."""
     what = REFINEMENT if value != 0 else SIGNIFICANCE
     return corrected(weights, scratch, what, number, group, logit, 1 if value >= 0 else -1)
 

@@ -29,6 +29,7 @@ from codec.embedded.networks import (
     PlanePredictor,
     Size,
 )
+from codec.embedded.profile import REVERSIBLE
 from codec.embedded.schedule import BLOCK, LEVELS, PartKind, places_with
 from codec.embedded.transform import SIDE, coefficients
 from codec.training.embedded_data import Batch, Batches
@@ -61,8 +62,8 @@ class Emphasis:
     worth: Mapping[int, float]
 
 
-ALL, REVERSIBLE = "all", "reversible"
-"""Streams that a predictor may be for: any, or those that end in the exact picture."""
+ALL = "all"
+"""Of streams: any, or those that end in the exact picture (REVERSIBLE) alone."""
 EMPHASIS = {
     ALL: Emphasis(
         {11: 1, 10: 1, 9: 1, 8: 2, 7: 3, 6: 4, 5: 5, 4: 6, 3: 5, 2: 5, 1: 4, 0: 3, -1: 2},

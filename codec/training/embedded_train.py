@@ -40,6 +40,7 @@ from codec.embedded.networks import (
 )
 from codec.embedded.profile import (
     CORRECTION,
+    REVERSIBLE,
     STAND_INS,
     embedded_profile_from_tensors,
     predictor_name,
@@ -67,7 +68,6 @@ from codec.training.embedded_linear import FILE_NAME, Linear, linear_prediction
 from codec.training.embedded_predictor import (
     ALL,
     EMPHASIS,
-    REVERSIBLE,
     TABLE_PICTURES,
     bpp_by_level,
     new_predictor,
@@ -91,7 +91,7 @@ PARTS = ("predictor", "estimator")
 PHOTOGRAPHS: Kind = "photographs"
 SETTLED = 0.35
 """Share of a training in which normalisations have settled: without that, levels told in few bins
-take a quarter more bits in use than in training."""
+take up to a third more bits in use than in training."""
 NETWORKS = (*STAND_INS, "estimator")
 """Names of checkpoints, and of what the weights file holds."""
 THUMBNAILS_REVERSIBLE = predictor_name(photographs=False, reversible=True)
