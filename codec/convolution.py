@@ -27,11 +27,27 @@ MAX_SHIFT = 14
 
 
 class Conv(nn.Module):
-    """What both forms share."""
+    """What both forms share: sums of products, of all inputs at once or of the first ones ahead."""
+
+    def __init__(self, stride: int, padding: int) -> None:
+        super().__init__()
+        self.stride, self.padding = stride, padding
+
+    def weight_and_bias(self) -> tuple[Tensor, Tensor | None]:
+        """(C', C, size, size) and, if the sums have one, (C',)."""
+        raise NotImplementedError
 
     def ahead(self, x: Tensor) -> Tensor:
         """What the first inputs, as many as x has, bring to the convolution's sums."""
-        raise NotImplementedError
+        weight, _ = self.weight_and_bias()
+        return F.conv2d(x, weight[:, : x.shape[1]], None, self.stride, self.padding)
+
+    def sums(self, x: Tensor, ahead: Tensor | None) -> Tensor:
+        """ahead: what `ahead` made of the first inputs, if x holds only the others."""
+        weight, bias = self.weight_and_bias()
+        if ahead is None:
+            return F.conv2d(x, weight, bias, self.stride, self.padding)
+        return F.conv2d(x, weight[:, -x.shape[1] :], bias, self.stride, self.padding).add_(ahead)
 
 
 class ConvFactory(Protocol):
@@ -69,28 +85,22 @@ class TrainableConv(Conv):
         target: FixedPoint = ACTIVATION,
         size: int = 3,
     ) -> None:
-        super().__init__()
+        super().__init__(stride, size // 2)
         self.source, self.target, self.is_head = source, target, target is not ACTIVATION
         self.conv = nn.Conv2d(
             in_channels, out_channels, size, stride=stride, padding=size // 2, bias=self.is_head
         )
         self.norm = nn.Identity() if self.is_head else nn.BatchNorm2d(out_channels)
 
-    def ahead(self, x: Tensor) -> Tensor:
+    def weight_and_bias(self) -> tuple[Tensor, Tensor | None]:
         """See Conv."""
-        weight = self.conv.weight[:, : x.shape[1]]
-        return F.conv2d(x, weight, None, self.conv.stride, self.conv.padding)
+        return self.conv.weight, self.conv.bias
 
     def forward(
         self, x: Tensor, residual: Tensor | None = None, ahead: Tensor | None = None
     ) -> Tensor:
-        """ahead: what `ahead` made of the first inputs, if x holds only the others."""
-        if ahead is None:
-            sums = self.conv(x)
-        else:
-            weight, bias = self.conv.weight[:, -x.shape[1] :], self.conv.bias
-            sums = ahead + F.conv2d(x, weight, bias, self.conv.stride, self.conv.padding)
-        y: Tensor = self.norm(sums)
+        """ahead: see Conv.sums."""
+        y: Tensor = self.norm(self.sums(x, ahead))
         if residual is not None:
             y = y + residual
         y = y.clamp(self.target.low / self.target.unit, self.target.high / self.target.unit)
@@ -156,9 +166,8 @@ class ExactConv(Conv):
         target: FixedPoint = ACTIVATION,
         size: int = 3,
     ) -> None:
-        super().__init__()
-        self.source, self.target, self.stride = source, target, stride
-        self.padding = size // 2
+        super().__init__(stride, size // 2)
+        self.source, self.target = source, target
         self.register_buffer("weight", torch.zeros(out_channels, in_channels, size, size))
         self.register_buffer("bias", torch.zeros(out_channels))
         self.register_buffer("scale", torch.ones(out_channels, 1, 1))
@@ -189,20 +198,15 @@ class ExactConv(Conv):
         self.bias = bias.to(torch.float32)
         self.scale = torch.tensor(steps, dtype=torch.float32).view(-1, 1, 1)
 
-    def ahead(self, x: Tensor) -> Tensor:
-        """See Conv; whole numbers, too."""
-        weight = self.weight[:, : x.shape[1]]
-        return F.conv2d(x, weight, None, stride=self.stride, padding=self.padding)
+    def weight_and_bias(self) -> tuple[Tensor, Tensor | None]:
+        """See Conv: whole numbers, and so are all sums."""
+        return self.weight, self.bias
 
     def forward(
         self, x: Tensor, residual: Tensor | None = None, ahead: Tensor | None = None
     ) -> Tensor:
-        """ahead: what `ahead` made of the first inputs, if x holds only the others."""
-        weight = self.weight if ahead is None else self.weight[:, -x.shape[1] :]
-        y = F.conv2d(x, weight, self.bias, stride=self.stride, padding=self.padding)
-        if ahead is not None:
-            y = y.add_(ahead)
-        y = y.mul_(self.scale).floor_()
+        """ahead: see Conv.sums."""
+        y = self.sums(x, ahead).mul_(self.scale).floor_()
         if residual is not None:
             y = y.add_(residual)
         return y.clamp_(self.target.low, self.target.high)

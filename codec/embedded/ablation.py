@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from codec.embedded.adaptation import REFINEMENT, SIGN, SIGNIFICANCE
 from codec.embedded.bin_engine import PROBABILITY_ONE, start_encoder, worst_case_bytes
 from codec.embedded.networks import HEAD_OUTPUTS
-from codec.embedded.pass_coder import MOST_BINS, probability_of_logit
+from codec.embedded.pass_coder import MOST_BINS, first_logits, probability_of_logit
 from codec.embedded.profile import REVERSIBLE, EmbeddedProfile
 from codec.embedded.pyramid import analyse
 from codec.embedded.schedule import Pass, places_with, told_by
@@ -98,18 +98,16 @@ class _Counted:
         """Those of a pass that `walk` has entered; truth: (B, h, w, C), of the pass's part."""
         here = places_with(step.parity, *truth.shape[1:3])
         logits, known = walk.logits(step)[:, here], walk.known[step.part][:, here]
-        fresh, both, positive, plus = np.split(logits, HEAD_OUTPUTS, axis=-1)
+        plus = np.split(logits, HEAD_OUTPUTS, axis=-1)[-1]
         told = told_by(step, grey=False)
         for channel, output, plane in zip(told.channels, told.outputs, told.planes, strict=True):
             values = truth[:, here, channel]
             was_zero = known[..., channel] == 0
             bits = np.abs(values) >> plane & np.where(was_zero, -1, 1) != 0
-            later = both[..., output] + np.where(
-                known[..., channel] > 0, positive[..., output], -positive[..., output]
-            )
+            first = first_logits(logits, known[..., channel], output)
             for kind, ones, chosen, said in (
-                (SIGNIFICANCE, bits, was_zero, fresh[..., output]),
-                (REFINEMENT, bits, ~was_zero, later.clip(BIN_LOGIT.low, BIN_LOGIT.high)),
+                (SIGNIFICANCE, bits, was_zero, first),
+                (REFINEMENT, bits, ~was_zero, first),
                 (SIGN, values > 0, was_zero & bits, plus[..., output]),
             ):
                 self._add_bins((step.part, channel, kind), ones[chosen], said[chosen])

@@ -99,6 +99,21 @@ def _first_logit(
 
 
 @kernel
+def first_logits(
+    logits: NDArray[np.int32], known: NDArray[np.int32], output: Integer
+) -> NDArray[np.int32]:
+    """What the network says of the first bin of one channel's coefficients; known, result: (h, w).
+
+    logits: (h, w, HEAD_OUTPUTS n), the channel's `output` among them.
+    """
+    found = np.empty(known.shape, np.int32)
+    for y in range(known.shape[0]):
+        for x in range(known.shape[1]):
+            found[y, x] = _first_logit(logits, (y, x), output, known[y, x])
+    return found
+
+
+@kernel
 def _first_corrected(
     weights: NDArray[np.int64],
     scratch: NDArray[np.int64],
